@@ -1,0 +1,105 @@
+"""Message and Batch: body, metadata, error mark and origin of everything that moves through a pipeline.
+
+A body is held as bytes, as a decoded document, or both; each form is made from the other when it is first asked for. A document
+is never changed in place once it was handed over (see `document`), so copies share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from penstock_gateway import document as documents
+
+_ABSENT: Any = object()
+
+
+class Origin(NamedTuple):
+    """Where a message stands in its input: `source` names the partition (`topic/partition` or an input's label)."""
+
+    source: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The error mark of a message: the text, and which component set it (Bento's `error()`, `error_source_*()`)."""
+
+    text: str
+    label: str = ""
+    component: str = ""
+    path: str = ""
+
+
+class Reply:
+    """Collects what a pipeline answers to the request that a message came from (Bento's synchronous response)."""
+
+    __slots__ = ("batches",)
+
+    def __init__(self) -> None:
+        self.batches: list[list[Message]] = []
+
+
+class Message:
+    """One message. `index` is its place in the batch its input handed over (-1: unknown), kept by copies."""
+
+    __slots__ = ("_document", "_raw", "failure", "index", "meta", "origin", "reply")
+
+    def __init__(
+        self,
+        raw: bytes | None = None,
+        meta: dict[str, Any] | None = None,
+        origin: Origin | None = None,
+        document: Any = _ABSENT,
+        reply: Reply | None = None,
+    ) -> None:
+        self._raw = b"" if raw is None and document is _ABSENT else raw
+        self._document = document
+        self.meta: dict[str, Any] = {} if meta is None else meta
+        self.failure: Failure | None = None
+        self.origin = origin
+        self.index = -1
+        self.reply = reply
+
+    @property
+    def raw(self) -> bytes:
+        """The body as bytes; a document is written as JSON with sorted keys."""
+        if self._raw is None:
+            self._raw = documents.encode(self._document)
+        return self._raw
+
+    @property
+    def document(self) -> Any:
+        """The body as a value; raises `document.DocumentError` when it is not JSON."""
+        if self._document is _ABSENT:
+            self._document = documents.decode(self._raw or b"")
+        return self._document
+
+    def set_raw(self, raw: bytes) -> None:
+        """Replace the body by bytes."""
+        self._raw, self._document = raw, _ABSENT
+
+    def set_document(self, value: Any) -> None:
+        """Replace the body by a value; the bytes are made when somebody asks for them."""
+        self._raw, self._document = None, value
+
+    def copy(self) -> Message:
+        """A message that may be changed without this one noticing."""
+        twin = Message.__new__(Message)
+        twin._raw, twin._document = self._raw, self._document
+        twin.meta, twin.failure = self.meta.copy(), self.failure
+        twin.origin, twin.index, twin.reply = self.origin, self.index, self.reply
+        return twin
+
+    def derive(self, raw: bytes) -> Message:
+        """A message with another body that came from this one: same metadata, origin and index, no error mark."""
+        twin = Message(raw, self.meta.copy(), self.origin, reply=self.reply)
+        twin.index = self.index
+        return twin
+
+    def __repr__(self) -> str:
+        mark = " failed" if self.failure else ""
+        return f"<Message {len(self.raw)} bytes{mark} {self.origin or ''}>"
+
+
+Batch = list[Message]

@@ -1,0 +1,411 @@
+"""The registry of components: how one is declared, and what it may ask of the engine.
+
+A component is a pydantic configuration class whose field descriptions are its manual, a runtime class, and one decorator:
+
+    @component("split", Kind.PROCESSOR, summary="Breaks a batch into smaller ones.", shape="1:n")
+    class Split(Config):
+        size: int = Field(1, description="Messages per batch; 0 = no limit by count.", ge=0)
+
+        def build(self, context: Context) -> Processor:
+            return SplitProcessor(self.size)
+
+Three phases: *validate* (the pydantic class, pure), *build* (no I/O, spawns nothing), *connect* (I/O). Fields that hold another
+component are `ProcessorSlot`, `InputSlot`, `OutputSlot`; fields that hold language text are `MappingText`, `QueryText` and
+`Interpolated`: lint, schema and docs know them by their annotations.
+
+From the declaration come validation, JSON schema, docs, lint rules, and the facts that decide delivery:
+
+* inputs: `positions` none | vector (may a client resume by position?), `sharing` shared | push | singleton
+* processors: `shape` 1:1 | 1:n | n:m, `state` none | process | external, `effects` none | external
+* `host`: reads the host or runs programs; exists for `penstock run` and is refused in every StreamAPI.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import core_schema
+
+from penstock_gateway.errors import Path
+from penstock_gateway.message import Batch
+
+if TYPE_CHECKING:
+    import logging
+
+    from penstock_gateway import language
+
+C = TypeVar("C", bound="type[Config]")
+
+
+class Kind(enum.StrEnum):
+    """What a component can be; the values are the keys of a Bento configuration."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    PROCESSOR = "processor"
+    CACHE = "cache"
+    RATE_LIMIT = "rate_limit"
+    BUFFER = "buffer"
+    SCANNER = "scanner"
+    METRICS = "metrics"
+    TRACER = "tracer"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Marks a string field as language text: `mapping`, `query` (one expression) or `interpolated` (`${! … }` inside text)."""
+
+    form: Literal["mapping", "query", "interpolated"]
+
+
+MappingText = Annotated[str, Text("mapping")]
+QueryText = Annotated[str, Text("query")]
+Interpolated = Annotated[str, Text("interpolated")]
+
+
+class Slot:
+    """A place in a configuration for another component: the raw data first, the resolved `component` after `config.resolve`."""
+
+    __slots__ = ("component", "data", "kind")
+
+    def __init__(self, kind: Kind, data: Any) -> None:
+        self.kind, self.data = kind, data
+        self.component: Component | None = None
+
+    def resolved(self) -> Component:
+        """The component; only configurations that went through `config` are ever built."""
+        if self.component is None:
+            raise AssertionError(f"{self.kind} slot was never resolved")
+        return self.component
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOf:
+    """The annotation that makes a field a slot for one kind of component."""
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        def wrap(data: Any) -> Slot:
+            return data if isinstance(data, Slot) else Slot(self.kind, data)
+
+        return core_schema.no_info_plain_validator_function(wrap)
+
+
+ProcessorSlot = Annotated[Slot, SlotOf(Kind.PROCESSOR)]
+InputSlot = Annotated[Slot, SlotOf(Kind.INPUT)]
+OutputSlot = Annotated[Slot, SlotOf(Kind.OUTPUT)]
+
+
+class Config(BaseModel):
+    """The configuration of a component. A component whose whole configuration is one list or one text (`try`, `mapping`)
+    declares a single field named `value` and `bare=True` in its decorator."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    def build(self, context: Context) -> Any:
+        """The runtime object: an Input, PushInput, Output, Processor or Cache. No I/O here."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the decorator declared about a component."""
+
+    name: str
+    kind: Kind
+    config: type[Config]
+    summary: str
+    bare: bool = False
+    host: bool = False
+    positions: Literal["none", "vector"] = "none"
+    sharing: Literal["shared", "push", "singleton"] = "singleton"
+    shape: Literal["1:1", "1:n", "n:m"] = "1:1"
+    state: Literal["none", "process", "external"] = "none"
+    effects: Literal["none", "external"] = "none"
+    clients: bool = False  # an output whose peer is a client of the gateway (http_server)
+    status: Literal["stable", "beta", "experimental", "deprecated"] = "stable"
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Component:
+    """One component of a loaded configuration: its declaration, its validated fields and where it stands."""
+
+    spec: Spec
+    config: Config
+    path: Path
+    label: str = ""
+    processors: list[Component] = field(default_factory=list)  # inputs and outputs may carry some
+
+    @property
+    def name(self) -> str:
+        """The YAML key of the component."""
+        return self.spec.name
+
+
+_SPECS: dict[Kind, dict[str, Spec]] = {kind: {} for kind in Kind}
+
+
+def component(name: str, kind: Kind, *, summary: str, **facts: Any) -> Callable[[C], C]:
+    """Declare a configuration class as the component `name`; `facts` are fields of `Spec`."""
+
+    def declare(config: C) -> C:
+        if name in _SPECS[kind]:
+            raise AssertionError(f"{kind} {name} is declared twice")
+        _SPECS[kind][name] = Spec(name, kind, config, summary, **facts)
+        return config
+
+    return declare
+
+
+def specs(kind: Kind) -> Mapping[str, Spec]:
+    """All components of a kind by name."""
+    return _SPECS[kind]
+
+
+# --- what authors write -------------------------------------------------------------------------------------------------
+
+
+Settle = Callable[[Exception | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An input with positions says where it starts, again whenever its sources change or it had to jump.
+
+    `start`: source → first offset it will read; `head`: source → end of the log as seen now (ready once passed);
+    `epochs`: topic → an id that changes when the topic is made anew. A start beyond what was read before is a gap.
+    """
+
+    start: Mapping[str, int]
+    head: Mapping[str, int]
+    epochs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One batch as an input hands it over: a transaction. `settle(None)` acknowledges, `settle(error)` refuses; called once.
+
+    `position` is set by inputs with positions: for each source in this batch the offset that comes after it. `begin` comes alone, before
+    the first messages of new sources. An input sets `withdrawn` when the batch is not its own any more (a partition was revoked): what no
+    output has begun is dropped.
+    """
+
+    messages: Batch
+    settle: Settle
+    position: Mapping[str, int] | None = None
+    begin: Begin | None = None
+    withdrawn: bool = False
+
+
+class Input(Protocol):
+    """Reads from somewhere. The engine connects (again, with backoff), reads in a loop, replays what was refused, and closes."""
+
+    replays: bool
+    """True: the engine sends a refused batch again from memory. False: the refusal goes to `settle`."""
+
+    async def connect(self) -> None:
+        """Reach the peer; raises NotConnected."""
+
+    async def read(self) -> list[Delivery]:
+        """The next wave. Raises NotConnected (connect again) or EndOfInput (finished). Must be cancellable without loss."""
+
+    async def close(self) -> None:
+        """Commit what is settled and leave. No `read` is under way."""
+
+
+Emit = Callable[[Batch], Awaitable[None]]
+"""Runs a batch through pipeline and outputs in the caller's task; returns when acknowledged, raises Rejected when refused."""
+
+
+class PushInput(Protocol):
+    """An input that requests come to. It registers routes in `connect` and calls `emit` for each request."""
+
+    async def connect(self, emit: Emit) -> None:
+        """Register the routes."""
+
+    async def close(self) -> None:
+        """Take no more requests."""
+
+
+class Processor(Protocol):
+    """Turns a batch into batches. A failure of one message is marked on it (`Failure`), never raised; no batch = filtered."""
+
+    async def process(self, batch: Batch) -> list[Batch]:
+        """The batches that go on. The messages of `batch` may be changed in place."""
+
+    async def close(self) -> None:
+        """Give up what is held."""
+
+
+class Output(Protocol):
+    """Writes somewhere. The engine connects, limits how many writes are under way (`max_in_flight`), retries NotConnected."""
+
+    max_in_flight: int
+
+    async def connect(self) -> None:
+        """Reach the peer; raises NotConnected."""
+
+    async def write(self, batch: Batch) -> None:
+        """Returns when the peer has the batch; raises NotConnected, WriteError or BatchError. Order: what reaches the peer
+        first is decided before the first suspension, so calls made one after another keep their order."""
+
+    async def close(self) -> None:
+        """Flush and leave."""
+
+
+class Cache(Protocol):
+    """A key-value store of a pipeline; ttl in seconds, None = the cache's default."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+
+    async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        """Write."""
+
+    async def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
+        """Write if absent; False when the key was there."""
+
+    async def delete(self, key: str) -> None:
+        """Forget."""
+
+    async def close(self) -> None:
+        """Give up what is held."""
+
+
+# --- the HTTP border, without an HTTP library ---------------------------------------------------------------------------
+
+
+class Request(Protocol):
+    """A request as an input sees it; access was decided before."""
+
+    method: str
+    path: str
+    """The decoded path below the listen path of the API."""
+    headers: list[tuple[str, str]]
+    query: list[tuple[str, str]]
+    cookies: list[tuple[str, str]]
+    path_values: Mapping[str, str]
+    remote: str
+    consumer: str
+    """The public name of the key's owner, "" without a key."""
+
+    async def body(self) -> bytes:
+        """The whole body, gzip undone and bounded by the API's size limit."""
+
+
+@dataclass(slots=True)
+class Response:
+    """What a request input answers."""
+
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+class Channel(Protocol):
+    """An open WebSocket as a request input sees it."""
+
+    request: Request
+
+    async def receive(self) -> bytes | None:
+        """The next frame's payload; None when the client has left."""
+
+    async def send(self, data: bytes, *, text: bool = True) -> None:
+        """One frame to the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path a request input serves. `respond` answers requests, `converse` owns a WebSocket; one of them is set."""
+
+    path: str
+    methods: frozenset[str]
+    respond: Callable[[Request], Awaitable[Response]] | None = None
+    converse: Callable[[Channel], Awaitable[None]] | None = None
+    address: str = ""
+    """A bare configuration may ask for a listener of its own; "" = the gateway's port."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutletOptions:
+    """How clients meet a stream: the fields of the `http_server` output, durations in seconds."""
+
+    path: str = ""
+    stream_path: str = ""
+    stream_format: Literal["raw_bytes", "event_source"] = "raw_bytes"
+    ws_path: str = ""
+    ws_message_type: Literal["binary", "text"] = "binary"
+    allowed_verbs: tuple[str, ...] = ("GET",)
+    timeout: float = 5.0
+    heartbeat: float = 0.0
+    pong_wait: float = 60.0
+    ping_period: float = 54.0
+    write_wait: float = 10.0
+    address: str = ""
+
+
+class Outlet(Protocol):
+    """Where a stream meets its clients."""
+
+    async def write(self, batch: Batch) -> None:
+        """Broadcast: holds the frames until `advance`. Compete: returns when one client has the batch; raises Stopping."""
+
+    def begin(self, begin: Begin) -> None:
+        """Broadcast: the input's starting positions (called by the engine)."""
+
+    def advance(self, position: Mapping[str, int]) -> None:
+        """Broadcast: everything before `position` has been written; its frames enter the ring (called by the engine)."""
+
+
+class Context(Protocol):
+    """What a component may ask of the engine."""
+
+    label: str
+    path: Path
+    log: logging.Logger
+    broadcast: bool
+    """True: this stream is read whole in every replica (inputs read by assignment, from `history` seconds ago, and commit nothing)."""
+    history: float
+    """Seconds of history a Broadcast input starts with."""
+
+    def child(self, component: Component) -> Context:
+        """The same, standing at a component of this one's configuration."""
+
+    def clock(self) -> float:
+        """Seconds of the loop's clock."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    def mapping(self, text: str, *field_path: str | int) -> language.Mapping:
+        """Compile a mapping; a mistake is a ConfigError at this component's path + `field_path`."""
+
+    def query(self, text: str, *field_path: str | int) -> language.Query:
+        """Compile one expression."""
+
+    def interpolation(self, text: str, *field_path: str | int) -> language.Interpolation:
+        """Compile text with `${! … }` in it."""
+
+    def processors(self, slots: list[Slot]) -> Processor:
+        """Build a chain that runs each batch through the slots' processors in order."""
+
+    def input(self, slot: Slot) -> Input | PushInput:
+        """Build an input with its own processors applied."""
+
+    def output(self, slot: Slot) -> Output:
+        """Build an output with its own processors, in-flight limit and reconnection applied."""
+
+    def cache(self, label: str) -> Cache:
+        """The cache resource of that label; a ConfigError when there is none."""
+
+    def route(self, route: Route) -> Callable[[], None]:
+        """Serve a path; the result takes it away again. A ConfigError when the method and path are taken."""
+
+    def outlet(self, options: OutletOptions) -> Outlet:
+        """The outlet for these options in this stream; it outlives the instance, so clients stay through a reload."""

@@ -1,0 +1,1 @@
+"""The control side of Penstock: decides and applies, never carries a message."""
