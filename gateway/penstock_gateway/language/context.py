@@ -1,0 +1,113 @@
+"""What one run of a mapping sees and may spend: the message, its batch, the variables, and the injected environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock_gateway.document import Value
+from penstock_gateway.language.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from penstock_gateway.message import Message
+
+MAX_MAP_DEPTH = 5000
+"""How deep named maps may call one another (Bento's number); see `Execution.enter`."""
+
+DEFAULT_FUEL = 50_000_000
+"""Units of multiplying work one run may spend: about one per element or byte that range, repeat or a join makes."""
+
+
+def _no_clock() -> int:
+    raise EvaluationError("the clock is not available here")
+
+
+def _no_random(count: int) -> bytes:
+    raise EvaluationError("random numbers are not available here")
+
+
+class Caches(Protocol):
+    """The cache resources that `cache_get` and its like reach; absent where there are none."""
+
+    def get(self, resource: str, key: str) -> bytes: ...
+    def set(self, resource: str, key: str, value: str, ttl: str) -> None: ...
+    def add(self, resource: str, key: str, value: str, ttl: str) -> None: ...
+    def delete(self, resource: str, key: str) -> None: ...
+
+
+class Environment:
+    """What a mapping may know of the world; all of it is handed in, so the language itself stays pure.
+
+    `clock()` gives nanoseconds since 1970; `random(n)` gives n random bytes; `variables` is what `env("NAME")` sees;
+    `files(path)` gives the bytes of a file or raises OSError/KeyError (absent: no files); `imports(path)` gives the text
+    of a mapping file; `zone()` gives (offset seconds, name) of the local zone at an instant in nanoseconds;
+    `counters` are the named counters of `count()`, shared by everything that shares this object.
+    """
+
+    __slots__ = ("caches", "clock", "counters", "files", "fuel", "hostname", "imports", "random", "variables", "zone")
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = _no_clock,
+        random: Callable[[int], bytes] = _no_random,
+        variables: Mapping[str, str] | None = None,
+        files: Callable[[str], bytes] | None = None,
+        imports: Callable[[str], str] | None = None,
+        hostname: str = "",
+        zone: Callable[[int], tuple[int, str]] = lambda ns: (0, "UTC"),
+        caches: Caches | None = None,
+        fuel: int = DEFAULT_FUEL,
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.variables: Mapping[str, str] = variables if variables is not None else {}
+        self.files = files
+        self.imports = imports
+        self.hostname = hostname
+        self.zone = zone
+        self.caches = caches
+        self.fuel = fuel
+        self.counters: dict[str, int] = {}
+
+
+class Execution:
+    """One run: read by functions that ask for the context. `this` is not here: it is passed from closure to closure.
+
+    `batch` and `index` say which *input* message `content()`, `json()`, `meta` and `error()` look at; `meta` is the
+    metadata as modified so far (what `@` reads).
+    """
+
+    __slots__ = (
+        "batch", "depth", "environment", "fuel", "index", "maps", "message", "meta", "root", "slots", "unset", "variables",
+    )  # fmt: skip
+
+    def __init__(self, environment: Environment, batch: list[Message], index: int) -> None:
+        self.environment = environment
+        self.batch = batch
+        self.index = index
+        self.message: Message | None = batch[index] if 0 <= index < len(batch) else None
+        self.meta: dict[str, Value] = {}
+        self.root: Value = None
+        self.unset: bool = True
+        self.variables: dict[str, Value] = {}
+        self.slots: list[Any] = []
+        self.maps: Mapping[str, Any] = {}
+        self.depth = 0
+        self.fuel = environment.fuel
+
+    def input(self) -> Message:
+        """The input message at the current index. Raises EvaluationError outside of the batch."""
+        index = self.index
+        size = len(self.batch)
+        if index < 0:
+            index += size
+        if 0 <= index < size:
+            return self.batch[index]
+        raise EvaluationError("target message part does not exist")
+
+    def spend(self, amount: int) -> None:
+        """Pay for work that multiplies (elements made by range, bytes by repeat or join). Raises when the run is broke."""
+        self.fuel -= amount
+        if self.fuel < 0:
+            raise EvaluationError("the mapping does more work than one message may cost")

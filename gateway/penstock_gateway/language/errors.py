@@ -1,0 +1,112 @@
+"""Everything that can be wrong with a mapping: its text (ParseError) or one run of it (EvaluationError).
+
+ParseError              the text is no mapping: the author's fault; nothing is built
+EvaluationError         one message could not be mapped: it is flagged with the text and passes on unchanged
+    WrongType           `expected string value, got null from field `this.x``
+    Mismatch            `cannot add types string (from …) and number (from …)`
+
+How origins are named (as in Bento): the first node on the way up that can say where the value came from adds it, once.
+"""
+
+from __future__ import annotations
+
+from penstock_gateway.document import Number, Value, go_float, kind
+
+__all__ = ["EvaluationError", "Mismatch", "ParseError", "WrongType", "annotated", "wrapped"]
+
+
+class ParseError(Exception):
+    """A text that is no mapping. `line` and `column` count from 1, columns in characters; `text` has no position."""
+
+    def __init__(self, text: str, line: int, column: int) -> None:
+        super().__init__(f"line {line} char {column}: {text}")
+        self.text = text
+        self.line = line
+        self.column = column
+
+    def render(self, source: str) -> str:
+        """The error with the source line it is in and a mark under the place."""
+        lines = source.split("\n")
+        shown = lines[self.line - 1].rstrip("\r") if 0 < self.line <= len(lines) else ""
+        gutter = " " * len(str(self.line))
+        mark = " " * (self.column - 1) + "^---"
+        return f"{self}\n{gutter} |\n{self.line} | {shown}\n{gutter} | {mark}"
+
+
+class EvaluationError(Exception):
+    """One run of a mapping failed. `text` is the whole cause as `.catch(err -> …)` sees it, without statement line."""
+
+    def __init__(self, text: str, *, has_origin: bool = False) -> None:
+        super().__init__(text)
+        self._text = text
+        self.has_origin = has_origin
+        self.line = 0
+
+    @property
+    def text(self) -> str:
+        """The cause."""
+        return self._text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class WrongType(EvaluationError):
+    """A value of another kind than wanted. `origin` is filled in by the first caller who knows it."""
+
+    def __init__(self, value: Value, *expected: str, origin: str = "") -> None:
+        super().__init__("")
+        self.expected = expected
+        self.got = kind(value)
+        self.shown = _shown(value)
+        self.origin = origin
+
+    @property
+    def text(self) -> str:
+        """`expected string, array or object value, got number from field `this.x` (4)`."""
+        wanted = self.expected[-1]
+        if len(self.expected) > 1:
+            wanted = ", ".join(self.expected[:-1]) + " or " + wanted
+        text = f"expected {wanted} value, got {self.got}"
+        if self.origin:
+            text += f" from {self.origin}"
+        return f"{text} ({self.shown})" if self.shown else text
+
+
+class Mismatch(EvaluationError):
+    """Two operands that an operator cannot take together."""
+
+    def __init__(self, verb: str, left: Value, left_origin: str, right: Value, right_origin: str) -> None:
+        super().__init__(
+            f"cannot {verb} types {kind(left)} (from {left_origin}) and {kind(right)} (from {right_origin})",
+        )
+
+
+def _shown(value: Value) -> str:
+    """The value inside a WrongType text: only bools, numbers and strings are shown."""
+    what = kind(value)
+    if what == "string":
+        return f'"{value}"'
+    if what == "bool":
+        return "true" if value else "false"
+    if what == "number":
+        if type(value) is Number:
+            return value.text
+        return go_float(value) if isinstance(value, float) else int.__repr__(value)
+    return ""
+
+
+def annotated(error: EvaluationError, origin: str) -> EvaluationError:
+    """The error with the origin of its value, unless it has one already. Always `raise annotated(error, …) from None`."""
+    if type(error) is WrongType:
+        if not error.origin:
+            error.origin = origin
+        return error
+    if type(error) is Mismatch or error.has_origin:
+        return error
+    return EvaluationError(f"{origin}: {error.text}", has_origin=True)
+
+
+def wrapped(prefix: str, error: EvaluationError) -> EvaluationError:
+    """A new error `prefix + cause`, which remembers whether the cause already has an origin (Go's %w)."""
+    return EvaluationError(prefix + error.text, has_origin=error.has_origin)
