@@ -1,0 +1,60 @@
+"""A client of an outlet: what access granted it, the link its bytes go through, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from penstock_gateway.positions import Within
+
+
+class Grant(Protocol):
+    """What access decided about a connection."""
+
+    consumer: str
+    """The public name of the key (`namespace/name`), "" without one."""
+    expires: float | None
+    """The instant of the loop's clock when the connection must end; None = never."""
+
+
+class Link(Protocol):
+    """The way to a client, as the HTTP side made it. Nothing here waits."""
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport; it may report a pause before this returns."""
+
+    def buffered(self) -> int:
+        """Bytes the kernel has not taken yet."""
+
+    def finish(self, data: bytes) -> None:
+        """Send the last bytes, then end the response in order."""
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+
+
+Verdict = Callable[[Grant], str | None]
+"""Looks at a client's grant; a text is the reason why it must go."""
+
+
+class Client:
+    """One connection to an outlet. `seq` is the ring entry it gets next; `own` is its cursor while that differs from the ring's."""
+
+    __slots__ = ("grant", "held", "link", "own", "paused", "seq", "since", "within", "write")
+
+    def __init__(self, grant: Grant, link: Link) -> None:
+        self.grant, self.link = grant, link
+        self.write = link.write
+        self.seq = 0
+        self.own: dict[str, int] | None = None
+        self.within: Within | None = None
+        self.paused = False
+        self.held = 0
+        """Bytes that were buffered when the last sweep looked."""
+        self.since = 0.0
+        """When the transport last took a byte of a paused client."""
+
+    def __repr__(self) -> str:
+        state = " paused" if self.paused else (" catching up" if self.own is not None else "")
+        return f"<Client {self.grant.consumer or 'anonymous'} at {self.seq}{state}>"
