@@ -1,0 +1,1 @@
+"""The HTTP side of the gateway: routing, access, ingest, and the protocols clients read streams with."""

@@ -1,0 +1,1 @@
+"""Ways to authenticate: where a credential is read and whose it is."""
