@@ -15,7 +15,9 @@ class BatchPolicy(BaseModel):
 
     count: int = Field(0, description="Messages at which a batch is flushed; 0 = not by count.", ge=0)
     byte_size: int = Field(0, description="Sum of body sizes at which a batch is flushed; 0 = not by size.", ge=0)
-    period: Duration | None = Field(None, description="Time since the last flush after which an incomplete batch goes on.")
+    period: Duration | None = Field(
+        None, description="Time since the last flush after which an incomplete batch goes on."
+    )
     jitter: float = Field(0.0, description="A random share of the period that is added to it.", ge=0)
     check: QueryText = Field("", description="A query on the newest message; true flushes.")
     processors: list[ProcessorSlot] = Field(default_factory=list, description="Applied to each flushed batch.")

@@ -51,7 +51,7 @@ class StreamConfig:
     processors: list[Component] = field(default_factory=list)
     threads: int = -1
     caches: dict[str, Component] = field(default_factory=dict)
-    http_address: str = "0.0.0.0:4195"  # noqa: S104 - Bento's default for bare configurations
+    http_address: str = "0.0.0.0:4195"
     http_enabled: bool = True
     log_level: str = "INFO"
     shutdown_timeout: float = 20.0

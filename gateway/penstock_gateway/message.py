@@ -6,6 +6,7 @@ is never changed in place once it was handed over (see `document`), so copies sh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -103,3 +104,20 @@ class Message:
 
 
 Batch = list[Message]
+
+
+def positions_of(failed: Iterable[Message], batch: Batch) -> list[int]:
+    """Where the messages that `failed` came from stand in `batch`: by identity, else by index; all of them when one is unknown."""
+    by_identity = {id(message): n for n, message in enumerate(batch)}
+    by_index: dict[int, list[int]] = {}
+    for n, message in enumerate(batch):
+        by_index.setdefault(message.index, []).append(n)
+    found: set[int] = set()
+    for message in failed:
+        if id(message) in by_identity:
+            found.add(by_identity[id(message)])
+        elif message.index >= 0 and message.index in by_index:
+            found.update(by_index[message.index])
+        else:
+            return list(range(len(batch)))
+    return sorted(found)

@@ -25,13 +25,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import core_schema
 
 from penstock_gateway.errors import Path
-from penstock_gateway.message import Batch
+from penstock_gateway.message import Batch, Failure
 
 if TYPE_CHECKING:
     import logging
@@ -193,7 +193,7 @@ class Delivery:
 
     `position` is set by inputs with positions: for each source in this batch the offset that comes after it. `begin` comes alone, before
     the first messages of new sources. An input sets `withdrawn` when the batch is not its own any more (a partition was revoked): what no
-    output has begun is dropped.
+    output has begun is dropped; the engine sets `begun` right before the first write.
     """
 
     messages: Batch
@@ -201,6 +201,7 @@ class Delivery:
     position: Mapping[str, int] | None = None
     begin: Begin | None = None
     withdrawn: bool = False
+    begun: bool = False
 
 
 class Input(Protocol):
@@ -223,6 +224,12 @@ Emit = Callable[[Batch], Awaitable[None]]
 """Runs a batch through pipeline and outputs in the caller's task; returns when acknowledged, raises Rejected when refused."""
 
 
+class InputGroup(Protocol):
+    """Several inputs as one (`broker`): the engine runs each of them as a source of its own."""
+
+    children: list[Input | PushInput | InputGroup]
+
+
 class PushInput(Protocol):
     """An input that requests come to. It registers routes in `connect` and calls `emit` for each request."""
 
@@ -237,7 +244,8 @@ class Processor(Protocol):
     """Turns a batch into batches. A failure of one message is marked on it (`Failure`), never raised; no batch = filtered."""
 
     async def process(self, batch: Batch) -> list[Batch]:
-        """The batches that go on. The messages of `batch` may be changed in place."""
+        """The batches that go on. The messages of `batch` belong to the caller, who may send them again: whoever changes one
+        changes a copy (`Message.copy`, `Message.derive`)."""
 
     async def close(self) -> None:
         """Give up what is held."""
@@ -257,6 +265,14 @@ class Output(Protocol):
 
     async def close(self) -> None:
         """Flush and leave."""
+
+
+@runtime_checkable
+class Flushes(Protocol):
+    """An output that may hold messages back for a batch."""
+
+    def flush(self) -> None:
+        """No more is coming: from now on nothing is held back."""
 
 
 class Cache(Protocol):
@@ -350,8 +366,21 @@ class OutletOptions:
     address: str = ""
 
 
+class Gate(Protocol):
+    """Tells a source whether anybody wants its messages (a Compete stream reads only while it has clients)."""
+
+    async def wait_open(self) -> None:
+        """Returns when somebody wants messages."""
+
+    async def wait_closed(self) -> None:
+        """Returns when nobody has wanted any for a while (5 s)."""
+
+
 class Outlet(Protocol):
     """Where a stream meets its clients."""
+
+    wanted: Gate
+    """Opens with the first client and closes a while after the last (Compete)."""
 
     async def write(self, batch: Batch) -> None:
         """Broadcast: holds the frames until `advance`. Compete: returns when one client has the batch; raises Stopping."""
@@ -380,6 +409,9 @@ class Context(Protocol):
     def clock(self) -> float:
         """Seconds of the loop's clock."""
 
+    def failure(self, text: str) -> Failure:
+        """An error mark that names this component."""
+
     def random(self) -> float:
         """A number in [0, 1)."""
 
@@ -395,8 +427,8 @@ class Context(Protocol):
     def processors(self, slots: list[Slot]) -> Processor:
         """Build a chain that runs each batch through the slots' processors in order."""
 
-    def input(self, slot: Slot) -> Input | PushInput:
-        """Build an input with its own processors applied."""
+    def input(self, slot: Slot) -> Input | PushInput | InputGroup:
+        """Build an input; its processors and batching are applied by the engine."""
 
     def output(self, slot: Slot) -> Output:
         """Build an output with its own processors, in-flight limit and reconnection applied."""

@@ -1,0 +1,212 @@
+"""What components ask of the engine, answered: compiled language, nested components, resources, routes and outlets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from penstock_gateway import language
+from penstock_gateway.batching import BatchPolicy
+from penstock_gateway.engine.batcher import BatchingInput, BatchingOutput, Trigger
+from penstock_gateway.engine.chain import Chain, Step
+from penstock_gateway.engine.sink import Peer, Sink
+from penstock_gateway.errors import ConfigError, Path, Problem, show_path
+from penstock_gateway.message import Failure
+from penstock_gateway.metrics import Metrics
+from penstock_gateway.registry import (
+    Cache,
+    Component,
+    Input,
+    InputGroup,
+    Outlet,
+    OutletOptions,
+    Output,
+    Processor,
+    PushInput,
+    Route,
+    Slot,
+)
+
+
+class Edges(Protocol):
+    """Where a stream meets HTTP: given to the engine by whoever assembles the process."""
+
+    def route(self, api: str, stream: str, route: Route) -> Callable[[], None]:
+        """Serve a path for a stream; the result takes it away again."""
+
+    def outlet(self, api: str, stream: str, options: OutletOptions, delivery: StreamDelivery) -> Outlet:
+        """The outlet of a stream for these options."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDelivery:
+    """How a stream's messages reach clients, as decided by `delivery`: seconds, bytes, words of the design."""
+
+    mode: str = "Compete"
+    guarantee: str = "Live"
+    history: float = 300.0
+    history_size: int = 64 << 20
+    slow_consumer: str = "Disconnect"
+    heartbeat: float = 15.0
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all components of one stream share."""
+
+    api: str
+    stream: str
+    delivery: StreamDelivery
+    environment: language.Environment
+    metrics: Metrics
+    edges: Edges
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    caches: dict[str, Component] = field(default_factory=dict)
+    built_caches: dict[str, Cache] = field(default_factory=dict)
+    outlets: list[Outlet] = field(default_factory=list)
+    sinks: list[Sink] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger of the stream."""
+        return logging.getLogger(f"penstock.stream.{self.api}/{self.stream}")
+
+
+class EngineContext:
+    """The context of one component (see `registry.Context`)."""
+
+    def __init__(self, shared: Surroundings, path: Path = (), label: str = "", name: str = "") -> None:
+        self.shared, self.path, self.label, self.name = shared, path, label, name
+        self.log = shared.log
+        self.broadcast = shared.delivery.mode == "Broadcast"
+        self.history = shared.delivery.history
+
+    def child(self, component: Component) -> EngineContext:
+        """The context of a component below."""
+        return EngineContext(self.shared, component.path, component.label, component.name)
+
+    def clock(self) -> float:
+        """Seconds of the loop's clock."""
+        return self.shared.clock()
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+        return self.shared.random()
+
+    def failure(self, text: str) -> Failure:
+        """An error mark that names this component; the path as Bento writes it."""
+        return Failure(text, self.label, self.name, dotted(self.path))
+
+    # --- language -------------------------------------------------------------------------------------------------------
+
+    def mapping(self, text: str, *field_path: str | int) -> language.Mapping:
+        """Compile a mapping."""
+        try:
+            return language.compile_mapping(text, environment=self.shared.environment)
+        except language.ParseError as error:
+            raise self._mistake(error, field_path) from error
+
+    def query(self, text: str, *field_path: str | int) -> language.Query:
+        """Compile one expression."""
+        try:
+            return language.compile_query(text, environment=self.shared.environment)
+        except language.ParseError as error:
+            raise self._mistake(error, field_path) from error
+
+    def interpolation(self, text: str, *field_path: str | int) -> language.Interpolation:
+        """Compile text with `${! … }` in it."""
+        try:
+            return language.compile_interpolation(text, environment=self.shared.environment)
+        except language.ParseError as error:
+            raise self._mistake(error, field_path) from error
+
+    def _mistake(self, error: language.ParseError, field_path: tuple[str | int, ...]) -> ConfigError:
+        return ConfigError([Problem(str(error), (*self.path, self.name, *field_path), rule="mapping")])
+
+    # --- components -----------------------------------------------------------------------------------------------------
+
+    def processors(self, slots: list[Slot]) -> Chain:
+        """A chain of the slots' processors."""
+        return self.chain([slot.resolved() for slot in slots])
+
+    def chain(self, components: list[Component]) -> Chain:
+        """A chain of processors, each counted by itself."""
+        shared = self.shared
+        steps = []
+        for component in components:
+            processor: Processor = component.config.build(self.child(component))
+            counters = shared.metrics.processor(shared.api, shared.stream, component.label, show_path(component.path))
+            steps.append(Step(processor, counters))
+        return Chain(steps)
+
+    def input(self, slot: Slot) -> Input | PushInput | InputGroup:
+        """The runtime of an input, without its processors."""
+        return self.raw_input(slot.resolved())
+
+    def raw_input(self, component: Component) -> Input | PushInput | InputGroup:
+        """The runtime of an input with its batch policy applied."""
+        context = self.child(component)
+        built: Input | PushInput | InputGroup = component.config.build(context)
+        policy = getattr(component.config, "batching", None)
+        if not isinstance(policy, BatchPolicy) or not policy.active:
+            return built
+        if not hasattr(built, "read"):
+            text = f"batching of the input {component.name} is not supported yet: batch at the output"
+            raise ConfigError([Problem(text, (*component.path, component.name, "batching"), rule="not-supported")])
+        chain = context.processors(policy.processors)
+        return BatchingInput(built, lambda: context.trigger(policy), chain, self.random)  # type: ignore[arg-type]  # narrowed by `read`
+
+    def trigger(self, policy: BatchPolicy) -> Trigger:
+        """The trigger of a batch policy, its check compiled."""
+        if not policy.check:
+            return Trigger(policy)
+        return Trigger(policy, self.query(policy.check, "batching", "check").test)
+
+    def output(self, slot: Slot) -> Sink:
+        """The runtime of an output."""
+        return self.sink(slot.resolved())
+
+    def sink(self, component: Component) -> Sink:
+        """The runtime of an output with its batch policy, processors, in-flight limit and reconnection applied."""
+        shared, context = self.shared, self.child(component)
+        output: Output = component.config.build(context)
+        policy = getattr(component.config, "batching", None)
+        if isinstance(policy, BatchPolicy) and policy.active:
+            output = BatchingOutput(output, context.trigger(policy), context.processors(policy.processors), self.random)
+        path = show_path(component.path)
+        counters = shared.metrics.output(shared.api, shared.stream, component.label, path)
+        peer = Peer(f"output {component.label or component.name} at {path}", self.log, self.clock, self.random)
+        sink = Sink(output, context.chain(component.processors), counters, peer)
+        shared.sinks.append(sink)
+        return sink
+
+    def cache(self, label: str) -> Cache:
+        """The cache resource of that label, built when it is first asked for."""
+        shared = self.shared
+        if label not in shared.built_caches:
+            if label not in shared.caches:
+                raise ConfigError(f"cache resource '{label}' was not found: add it to cache_resources", self.path)
+            component = shared.caches[label]
+            shared.built_caches[label] = component.config.build(self.child(component))
+        return shared.built_caches[label]
+
+    # --- HTTP -----------------------------------------------------------------------------------------------------------
+
+    def route(self, route: Route) -> Callable[[], None]:
+        """Serve a path."""
+        return self.shared.edges.route(self.shared.api, self.shared.stream, route)
+
+    def outlet(self, options: OutletOptions) -> Outlet:
+        """The outlet of this stream for these options."""
+        outlet = self.shared.edges.outlet(self.shared.api, self.shared.stream, options, self.shared.delivery)
+        self.shared.outlets.append(outlet)
+        return outlet
+
+
+def dotted(path: Path) -> str:
+    """`("pipeline", "processors", 0)` as `root.pipeline.processors.0`, Bento's way to write a path."""
+    return ".".join(("root", *(str(part) for part in path)))

@@ -1,0 +1,162 @@
+"""A running stream: built from its configuration (no I/O), started, watched, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock_gateway.config import StreamConfig, walk
+from penstock_gateway.engine.chain import Chain
+from penstock_gateway.engine.context import EngineContext, Surroundings
+from penstock_gateway.engine.pipeline import Pipeline
+from penstock_gateway.engine.sink import Peer, Sink
+from penstock_gateway.engine.source import PushSource, Source
+from penstock_gateway.errors import show_path
+from penstock_gateway.registry import Component, Delivery, Gate, Kind, Slot
+
+IO_WORKERS = 8
+"""Workers of a pipeline with `threads: -1` whose processors wait for something; one is enough for those that only compute."""
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One stream. `ready` once a Broadcast stream has read up to the head that it saw at start."""
+
+    config: StreamConfig
+    shared: Surroundings
+    sources: list[Source | PushSource] = field(default_factory=list)
+    sink: Sink = field(init=False)
+    chain: Chain = field(init=False)
+    pipeline: Pipeline = field(init=False)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    started_at: float = 0.0
+    _heads: dict[str, int] = field(default_factory=dict)
+    _positions: dict[str, int] = field(default_factory=dict)
+    _began: bool = False
+    _task: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        context = EngineContext(self.shared)
+        self.shared.caches = self.config.caches
+        self.sink = context.sink(self.config.output)
+        self.chain = context.chain(self.config.processors)
+        self.pipeline = Pipeline(self.chain, self.sink, _threads(self.config))
+        self._add_source(context, self.config.input, [])
+
+    def _add_source(self, context: EngineContext, component: Component, above: list[Component]) -> None:
+        built: Any = context.raw_input(component)
+        children = getattr(built, "children", None)
+        if children is not None:
+            slots = [slot for slot in component.config.__dict__.get("inputs", []) if isinstance(slot, Slot)]
+            for _ in range(getattr(component.config, "copies", 1)):
+                for slot in slots:
+                    self._add_source(context, slot.resolved(), [*component.processors, *above])
+            return
+        shared, path = self.shared, show_path(component.path)
+        chain = context.chain([*component.processors, *above])
+        counters = shared.metrics.input(shared.api, shared.stream, component.label, path)
+        peer = Peer(f"input {component.label or component.name} at {path}", shared.log, shared.clock, shared.random)
+        if hasattr(built, "read"):
+            gate = None if self.broadcast or component.spec.sharing != "shared" else self._gate()
+            complete = self._complete if self.broadcast else None
+            self.sources.append(Source(built, chain, self.pipeline, counters, peer, complete, gate))
+        else:
+            self.sources.append(PushSource(built, chain, self.pipeline, counters, peer))
+
+    def _gate(self) -> Gate | None:
+        """A Compete stream whose only output is a client outlet reads while somebody listens."""
+        only = self.config.output.spec.clients and len(self.shared.outlets) == 1
+        return self.shared.outlets[0].wanted if only and self.shared.delivery.mode == "Compete" else None
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether every client gets every message."""
+        return self.shared.delivery.mode == "Broadcast"
+
+    # --- Broadcast positions --------------------------------------------------------------------------------------------
+
+    def _complete(self, delivery: Delivery) -> None:
+        if delivery.begin is not None:
+            self._began = True
+            for source, head in delivery.begin.head.items():
+                self._heads.setdefault(source, head)
+            self._positions.update(delivery.begin.start)
+            for outlet in self.shared.outlets:
+                outlet.begin(delivery.begin)
+        if delivery.position:
+            self._positions.update(delivery.position)
+            for outlet in self.shared.outlets:
+                outlet.advance(delivery.position)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a new client would find the history it may ask for."""
+        if not self.broadcast or not any(isinstance(source, Source) for source in self.sources):
+            return True
+        return self._began and all(self._positions.get(source, 0) >= head for source, head in self._heads.items())
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect the outputs and run the inputs; returns at once."""
+        self.started_at = time.time()
+        for sink in self.shared.sinks:
+            await sink.connect()
+        self._task = asyncio.create_task(self._run(), name=f"stream {self.shared.api}/{self.shared.stream}")
+
+    async def _run(self) -> None:
+        runs = [asyncio.create_task(source.run()) for source in self.sources]
+        try:
+            await asyncio.gather(*runs)
+            self.sink.flush()
+        finally:
+            for run in runs:
+                run.cancel()
+        self.ended.set()
+
+    async def stop(self, grace: float = 20.0) -> None:
+        """Stop reading, settle what is under way within `grace` seconds, commit, leave."""
+        for source in self.sources:
+            source.stop()
+        self.sink.flush()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=grace)
+            if not self._task.done():
+                self.shared.log.warning("stopped with unsettled messages after %g s; they will come again", grace)
+                self._task.cancel()
+                await asyncio.wait({self._task})
+        for source in self.sources:
+            await source.close()
+        await self.chain.close()
+        for sink in reversed(self.shared.sinks):
+            await sink.close()
+        for cache in self.shared.built_caches.values():
+            await cache.close()
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` says of the stream: no message, no secret."""
+        faults = [source.fault for source in self.sources if source.fault]
+        faults += [sink.fault for sink in self.shared.sinks if sink.fault]
+        return {
+            "name": self.shared.stream,
+            "mode": self.shared.delivery.mode,
+            "guarantee": self.shared.delivery.guarantee,
+            "ready": self.ready,
+            "connected": not faults,
+            "faults": faults,
+            "ended": self.ended.is_set(),
+        }
+
+
+def _threads(config: StreamConfig) -> int:
+    if config.threads > 0:
+        return config.threads
+    waits = any(
+        component.spec.effects == "external" or component.spec.state == "external"
+        for top in config.processors
+        for component in walk(top)
+        if component.spec.kind is Kind.PROCESSOR
+    )
+    return IO_WORKERS if waits else 1
