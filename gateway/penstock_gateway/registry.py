@@ -207,8 +207,9 @@ class Delivery:
 class Input(Protocol):
     """Reads from somewhere. The engine connects (again, with backoff), reads in a loop, replays what was refused, and closes."""
 
-    replays: bool
-    """True: the engine sends a refused batch again from memory. False: the refusal goes to `settle`."""
+    @property
+    def replays(self) -> bool:
+        """True: the engine sends a refused batch again from memory. False: the refusal goes to `settle`."""
 
     async def connect(self) -> None:
         """Reach the peer; raises NotConnected."""
@@ -254,7 +255,9 @@ class Processor(Protocol):
 class Output(Protocol):
     """Writes somewhere. The engine connects, limits how many writes are under way (`max_in_flight`), retries NotConnected."""
 
-    max_in_flight: int
+    @property
+    def max_in_flight(self) -> int:
+        """How many writes may be under way."""
 
     async def connect(self) -> None:
         """Reach the peer; raises NotConnected."""
@@ -379,8 +382,9 @@ class Gate(Protocol):
 class Outlet(Protocol):
     """Where a stream meets its clients."""
 
-    wanted: Gate
-    """Opens with the first client and closes a while after the last (Compete)."""
+    @property
+    def wanted(self) -> Gate:
+        """Opens with the first client and closes a while after the last (Compete)."""
 
     async def write(self, batch: Batch) -> None:
         """Broadcast: holds the frames until `advance`. Compete: returns when one client has the batch; raises Stopping."""
