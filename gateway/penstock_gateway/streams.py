@@ -6,6 +6,7 @@ half of what an operator meant.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +17,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from penstock_gateway import config, variables
-from penstock_gateway.engine.context import StreamDelivery
+from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.engine.supervisor import fingerprint
 from penstock_gateway.errors import ConfigError, Problem
+from penstock_gateway.registry import Kind
 
 VERSION = 1
 
@@ -43,10 +45,18 @@ class DeliveryFields(_Strict):
     slow_consumer: Literal["Disconnect"] = Field("Disconnect", alias="slowConsumer")
     heartbeat: float = Field(15.0, ge=0)
 
-    def plan(self) -> StreamDelivery:
-        """The same for the engine."""
-        return StreamDelivery(
-            self.mode, self.guarantee, self.history.duration, self.history.size, self.slow_consumer, self.heartbeat
+    def plan(self, stream: config.StreamConfig, pipeline: str) -> DeliveryPlan:
+        """The same for the engine; `pipeline` names the configuration that cursors within a message belong to."""
+        shapes = [component.spec.shape for component in stream.components() if component.spec.kind is Kind.PROCESSOR]
+        return DeliveryPlan(
+            Mode(self.mode),
+            Guarantee(self.guarantee),
+            "n:m" if "n:m" in shapes else ("1:n" if "1:n" in shapes else "1:1"),
+            self.history.duration,
+            self.history.size,
+            self.slow_consumer,
+            self.heartbeat,
+            pipeline,
         )
 
 
@@ -96,7 +106,7 @@ class LoadedStream:
     api_id: str
     name: str
     config: config.StreamConfig
-    delivery: StreamDelivery
+    delivery: DeliveryPlan
     variables: Mapping[str, str]
     files: Callable[[str], bytes]
     fingerprint: str
@@ -140,8 +150,9 @@ def _load_api(api: ApiFields, folder: Path, path: tuple[str | int, ...]) -> Iter
         parsed, faults = config.parse_stream(filled, place)
         problems += missing + faults
         if parsed is not None:
-            plan = stream.delivery.plan()
             mark = fingerprint(api.id, filled, stream.delivery.model_dump(), values, api.files)
+            pipeline = hashlib.sha256(fingerprint(filled).encode()).hexdigest()[:16]
+            plan = stream.delivery.plan(parsed, pipeline)
             files = read_files(folders)
             streams.append(LoadedStream(api.key, api.id, stream.name, parsed, plan, values, files, mark))
     if problems:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from penstock_gateway import language
 from penstock_gateway.batching import BatchPolicy
+from penstock_gateway.delivery import DeliveryPlan
 from penstock_gateway.engine.batcher import BatchingInput, BatchingOutput, Trigger
 from penstock_gateway.engine.chain import Chain, Step
 from penstock_gateway.engine.sink import Peer, Sink
@@ -36,20 +37,8 @@ class Edges(Protocol):
     def route(self, api: str, stream: str, route: Route) -> Callable[[], None]:
         """Serve a path for a stream; the result takes it away again."""
 
-    def outlet(self, api: str, stream: str, options: OutletOptions, delivery: StreamDelivery) -> Outlet:
+    def outlet(self, api: str, stream: str, options: OutletOptions, delivery: DeliveryPlan) -> Outlet:
         """The outlet of a stream for these options."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamDelivery:
-    """How a stream's messages reach clients, as decided by `delivery`: seconds, bytes, words of the design."""
-
-    mode: str = "Compete"
-    guarantee: str = "Live"
-    history: float = 300.0
-    history_size: int = 64 << 20
-    slow_consumer: str = "Disconnect"
-    heartbeat: float = 15.0
 
 
 @dataclass(slots=True)
@@ -58,7 +47,7 @@ class Surroundings:
 
     api: str
     stream: str
-    delivery: StreamDelivery
+    delivery: DeliveryPlan
     environment: language.Environment
     metrics: Metrics
     edges: Edges
