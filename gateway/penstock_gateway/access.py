@@ -47,42 +47,12 @@ class Quota(Part, frozen=True):
     window: Annotated[float, Meta(ge=0)]
 
 
-class Count(Part, frozen=True):
-    """Messages in a window."""
-
-    count: Positive
-    window: Seconds
-
-
-class Size(Part, frozen=True):
-    """Bytes in a window."""
-
-    size: Positive
-    window: Seconds
-
-
-class Messages(Part, frozen=True):
-    """Messages to and from one consumer."""
-
-    delivered: Count | None = None
-    published: Count | None = None
-
-
-class Bytes(Part, frozen=True):
-    """Bytes to and from one consumer."""
-
-    delivered: Size | None = None
-    published: Size | None = None
-
-
 class Limits(Part, frozen=True):
     """What a policy limits, already as it holds for this API."""
 
     rate: Rate | None = None
     throttle: Throttle | None = None
     quota: Quota | None = None
-    messages: Messages = Messages()
-    bytes: Bytes = Bytes()
     connections: Positive | None = None
     connection_age: Seconds | None = None
 
@@ -225,8 +195,6 @@ class Effective:
     quota: Quota | None = None
     connections: int | None = None
     connection_age: float | None = None
-    messages: Messages = field(default_factory=Messages)
-    bytes: Bytes = field(default_factory=Bytes)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def permits(self, path: str, method: str) -> bool:
@@ -234,7 +202,7 @@ class Effective:
         return not self.rights or any(right.covers(path, method) for right in self.rights)
 
 
-_T = TypeVar("_T", Rate, Quota, Count, Size, int, float)
+_T = TypeVar("_T", Rate, Quota, int, float)
 
 
 def _most_generous(limits: Mapping[str, _T | None], size: Callable[[_T], tuple[float, ...]]) -> tuple[_T | None, str]:
@@ -261,14 +229,6 @@ def _quota_size(quota: Quota) -> tuple[float, ...]:
     return (quota.requests, -quota.window if quota.window else -float("inf"))
 
 
-def _count_size(limit: Count) -> tuple[float, ...]:
-    return (limit.count / limit.window, limit.count)
-
-
-def _bytes_size(limit: Size) -> tuple[float, ...]:
-    return (limit.size / limit.window, limit.size)
-
-
 def _rights(policies: Mapping[str, Policy]) -> tuple[Right, ...]:
     if any(not policy.paths for policy in policies.values()):
         return ()
@@ -287,27 +247,19 @@ def _throttle(policies: Mapping[str, Policy]) -> tuple[Throttle | None, str]:
 
 def merge(policies: Mapping[str, Policy]) -> Effective:
     """What several policies give together: rights united; the rate with the most requests per second; the quota with the most
-    requests, whole, from one policy; of throttle, connections and connection age the larger; messages and bytes like rates."""
+    requests, whole, from one policy; of throttle, connections and connection age the larger."""
     limits = {name: policy.limits for name, policy in policies.items()}
     rate, rate_of = _most_generous({n: x.rate for n, x in limits.items()}, _rate_size)
     throttle, throttle_of = _throttle(policies)
     quota, quota_of = _most_generous({n: x.quota for n, x in limits.items()}, _quota_size)
     connections, connections_of = _most_generous({n: x.connections for n, x in limits.items()}, _itself)
     age, age_of = _most_generous({n: x.connection_age for n, x in limits.items()}, _itself)
-    delivered, delivered_of = _most_generous({n: x.messages.delivered for n, x in limits.items()}, _count_size)
-    published, published_of = _most_generous({n: x.messages.published for n, x in limits.items()}, _count_size)
-    bytes_out, bytes_out_of = _most_generous({n: x.bytes.delivered for n, x in limits.items()}, _bytes_size)
-    bytes_in, bytes_in_of = _most_generous({n: x.bytes.published for n, x in limits.items()}, _bytes_size)
     sources = {
         "rate": rate_of,
         "throttle": throttle_of,
         "quota": quota_of,
         "connections": connections_of,
         "connectionAge": age_of,
-        "messages.delivered": delivered_of,
-        "messages.published": published_of,
-        "bytes.delivered": bytes_out_of,
-        "bytes.published": bytes_in_of,
     }
     return Effective(
         rights=_rights(policies),
@@ -316,7 +268,5 @@ def merge(policies: Mapping[str, Policy]) -> Effective:
         quota=quota,
         connections=connections,
         connection_age=age,
-        messages=Messages(delivered, published),
-        bytes=Bytes(bytes_out, bytes_in),
         sources={member: source for member, source in sources.items() if source},
     )

@@ -54,7 +54,7 @@ def pattern(text: str) -> Pattern:
     """Read a configured path; raises ConfigError when it is not one."""
     if not text.startswith("/"):
         raise ConfigError(f"a path begins with a slash, not {text!r}")
-    prefix = text.endswith("/") and text != "/"
+    prefix = text.endswith("/")
     if "{" not in text and "}" not in text:
         return Pattern(text, text, not prefix, prefix)
     names: list[str] = []
