@@ -343,6 +343,15 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """Which web pages may call a path; the field `cors` of the `http_server` components."""
+
+    origins: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A path a request input serves. `respond` answers requests, `converse` owns a WebSocket; one of them is set."""
 
@@ -352,6 +361,7 @@ class Route:
     converse: Callable[[Channel], Awaitable[None]] | None = None
     address: str = ""
     """A bare configuration may ask for a listener of its own; "" = the gateway's port."""
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +380,7 @@ class OutletOptions:
     ping_period: float = 54.0
     write_wait: float = 10.0
     address: str = ""
+    cors: Cors | None = None
 
 
 class Gate(Protocol):
