@@ -39,15 +39,20 @@ Verdict = Callable[[Grant], str | None]
 
 
 class Client:
-    """One connection to an outlet. `seq` is the ring entry it gets next; `own` is its cursor while that differs from the ring's."""
+    """One connection to an outlet. `seq` is the ring entry it gets next (-1: it has left).
 
-    __slots__ = ("grant", "held", "link", "own", "paused", "seq", "since", "within", "write")
+    `vector` is what it has when it is outside the pass: shared with others at the same place, or with `own` a vector of its own, because
+    another replica gave it messages in another order.
+    """
+
+    __slots__ = ("grant", "held", "link", "own", "paused", "seq", "since", "vector", "within", "write")
 
     def __init__(self, grant: Grant, link: Link) -> None:
         self.grant, self.link = grant, link
         self.write = link.write
         self.seq = 0
-        self.own: dict[str, int] | None = None
+        self.own = False
+        self.vector: dict[str, int] = {}
         self.within: Within | None = None
         self.paused = False
         self.held = 0
@@ -56,5 +61,5 @@ class Client:
         """When the transport last took a byte of a paused client."""
 
     def __repr__(self) -> str:
-        state = " paused" if self.paused else (" catching up" if self.own is not None else "")
+        state = " paused" if self.paused else (" in its own order" if self.own else "")
         return f"<Client {self.grant.consumer or 'anonymous'} at {self.seq}{state}>"

@@ -10,6 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Protocol
 
+import orjson
+
 _HEARTBEAT = b": heartbeat\n"
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
@@ -253,7 +255,7 @@ def _is_utf8(body: bytes) -> bool:
 
 def _data(body: bytes) -> bytes:
     try:
-        return b'"data":' + json.dumps(body.decode(), ensure_ascii=False).encode()
+        return b'"data":' + orjson.dumps(body.decode())
     except UnicodeDecodeError:
         return b'"data64":"%b"' % base64.b64encode(body)
 

@@ -1,0 +1,145 @@
+"""Turns ring entries into the bytes of one write: for all who stand at the same place, or for one client with an order of its own. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from penstock_gateway.hub.ring import Entry, Frame, Hole, Mark, Ring
+from penstock_gateway.hub.wires import Wire
+from penstock_gateway.positions import Cursor, Pen, Vector, Within, merged
+
+_CURSOR_CHARACTERS = 64
+"""A cursor up to this length stands on every frame, a longer one on the last frame of a write."""
+
+
+class Slice(NamedTuple):
+    """Encoded entries up to (not including) `end`, and what a client has after them."""
+
+    data: bytes
+    end: int
+    vector: dict[str, int]
+    within: Within | None
+
+
+class _Writer:
+    """Collects the pieces of one write and puts cursors where they belong."""
+
+    def __init__(self, wire: Wire, pen: Pen | None, vector: Vector, within: Within | None) -> None:
+        self.wire, self.pen = wire, pen if wire.resumes else None
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self._last: tuple[int, bytes] | None = None
+        self.every = True
+        if self.pen is not None:
+            self.pen.start(vector)
+            self.every = len(self.pen.text(within)) <= _CURSOR_CHARACTERS
+
+    def frame(self, frame: Frame, within: Within | None) -> None:
+        cursor = None
+        if self.pen is not None:
+            if self.every:
+                cursor = self.pen.text(within)
+            else:
+                self._last = (len(self.pieces), frame.body)
+        piece = self.wire.frame(frame.body, cursor)
+        self.pieces.append(piece)
+        self.size += len(piece)
+        if frame.ends and (separator := self.wire.separator()):
+            self.pieces.append(separator)
+
+    def hole(self, hole: Hole, before: Vector, after: Vector) -> None:
+        if self.pen is not None:
+            start, end = self.pen.write(Cursor(before)), self.pen.write(Cursor(after))
+            self.pieces.append(self.wire.gap(start, end, hole.reason))
+
+    def done(self, within: Within | None) -> bytes:
+        """The joined bytes; with long cursors the last frame gets the one that holds after all of them."""
+        if self._last is not None and self.pen is not None:
+            index, body = self._last
+            self.pieces[index] = self.wire.frame(body, self.pen.text(within))
+        return b"".join(self.pieces)
+
+
+def shared(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int, budget: int) -> Slice:
+    """The entries from `at.end` to `stop`, or as many as make about `budget` bytes, for everybody who stands there."""
+    vector, within, seq = dict(at.vector), at.within, at.end
+    writer = _Writer(wire, pen, vector, within)
+    pen = writer.pen
+    for entry in ring.entries(seq):
+        if seq >= stop or writer.size >= budget:
+            break
+        seq += 1
+        if type(entry) is Frame:
+            if entry.until is not None:
+                if entry.last:
+                    within = None
+                    _advance(vector, pen, entry.until)
+            elif entry.source:
+                offset = vector[entry.source] = entry.offset + 1 if entry.last else entry.offset
+                within = None if entry.last else Within(entry.source, entry.k + 1)
+                if pen is not None:
+                    pen.move(entry.source, offset)
+            writer.frame(entry, within)
+        else:
+            _pass_by(entry, vector, writer)
+    return Slice(writer.done(within), seq, vector, within)
+
+
+def own(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int) -> Slice:
+    """The entries from `at.end` to `stop` that a client with this cursor does not have yet."""
+    vector, within, seq = dict(at.vector), at.within, at.end
+    writer = _Writer(wire, pen, vector, within)
+    pen = writer.pen
+    for entry in ring.entries(seq):
+        if seq >= stop:
+            break
+        seq += 1
+        if type(entry) is not Frame:
+            _pass_by(entry, vector, writer)
+            continue
+        covered = entry.covered(Cursor(vector, within))
+        within = _step(entry, vector, within, pen)
+        if not covered:
+            writer.frame(entry, within)
+    return Slice(writer.done(within), seq, vector, within)
+
+
+def _step(frame: Frame, vector: dict[str, int], within: Within | None, pen: Pen | None) -> Within | None:
+    """What a client has once it has `frame`. A cursor holds one part of a message at most: a second one waits for its message's end."""
+    if frame.until is not None:
+        if frame.last:
+            _advance(vector, pen, frame.until)
+        return within
+    source, have = frame.source, vector.get(frame.source, 0)
+    if frame.offset < have:
+        return within
+    mine = within is not None and within.source == source and frame.offset == have
+    if frame.last:
+        vector[source] = frame.offset + 1
+        if pen is not None:
+            pen.move(source, frame.offset + 1)
+        return None if mine else within
+    if within is not None and not mine:
+        return within
+    vector[source] = frame.offset
+    if pen is not None:
+        pen.move(source, frame.offset)
+    return Within(source, max(frame.k + 1, within.k if within is not None else 0))
+
+
+def _pass_by(entry: Entry, vector: dict[str, int], writer: _Writer) -> None:
+    """Marks and holes: the vector moves."""
+    if isinstance(entry, Mark):
+        _advance(vector, writer.pen, entry.position)
+    elif isinstance(entry, Hole) and any(vector.get(source, 0) < offset for source, offset in entry.end.items()):
+        before = dict(vector)
+        vector.update(merged(vector, entry.end))
+        writer.hole(entry, before, vector)
+
+
+def _advance(vector: dict[str, int], pen: Pen | None, position: Vector) -> None:
+    for source, offset in position.items():
+        if vector.get(source, -1) < offset:
+            vector[source] = offset
+            if pen is not None:
+                pen.move(source, offset)
