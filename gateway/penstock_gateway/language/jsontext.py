@@ -1,0 +1,104 @@
+"""JSON inside of strings: reading with float64 numbers as `parse_json` does, writing indented and HTML-escaped."""
+
+from __future__ import annotations
+
+import re
+
+from penstock_gateway.document import DocumentError, Number, Value, decode_exact, encode
+from penstock_gateway.language.gonumbers import NumberError, parse_float
+
+_ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_STARTS = re.compile(r"[ \t\r\n]*")
+_FIRST_END = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def parse(raw: bytes, *, use_number: bool) -> Value:
+    """Read the first JSON value of a text and ignore what follows it, as Go's Decoder does.
+
+    Raises DocumentError.
+    """
+    value = decode_exact(_first(raw))
+    return value if use_number else _floats(value)
+
+
+def _first(raw: bytes) -> bytes:
+    """Cut behind the first value where its end is clear; a broken text stays whole and is complained about later."""
+    text = raw.decode("utf-8", "surrogateescape")
+    start = _STARTS.match(text)
+    at = start.end() if start else 0
+    if text[at : at + 1] not in ("{", "["):
+        return _first_scalar(text, at)
+    depth = 0
+    for match in _FIRST_END.finditer(text, at):
+        if match[0] in "[{":
+            depth += 1
+        elif match[0] in "]}":
+            depth -= 1
+            if depth == 0:
+                return text[: match.end()].encode("utf-8", "surrogateescape")
+    return raw
+
+
+def _first_scalar(text: str, at: int) -> bytes:
+    match = _WORD.match(text, at)
+    word = text[: match.end()] if match else text
+    return word.encode("utf-8", "surrogateescape")
+
+
+def _floats(value: Value) -> Value:
+    if type(value) is Number:
+        try:
+            return parse_float(value.text)
+        except NumberError:
+            raise DocumentError(
+                f"json: cannot unmarshal number {value.text} into Go value of type float64",
+            ) from None
+    if type(value) is list:
+        return [_floats(item) for item in value]
+    if type(value) is dict:
+        return {key: _floats(item) for key, item in value.items()}
+    return value
+
+
+def write(value: Value, indent: str | None, *, escape_html: bool) -> bytes:
+    """Write JSON as Go's json.Marshal or MarshalIndent: sorted keys, `<>&` escaped if asked.
+
+    Raises DocumentError.
+    """
+    text = encode(value)
+    if not text:
+        raise DocumentError("json: unsupported value: NaN")
+    shown = text.decode()
+    if escape_html:
+        shown = shown.translate(_ESCAPED)
+    return (shown if indent is None else _indented(shown, indent)).encode()
+
+
+def _indented(text: str, indent: str) -> str:
+    """Lay out compact JSON: one element a line; empty containers stay on theirs."""
+    out: list[str] = []
+    depth = 0
+    opened = False
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if word in ("}", "]"):
+            depth -= 1
+            if not opened:
+                out.append("\n" + indent * depth)
+            out.append(word)
+            opened = False
+            continue
+        if opened:
+            out.append("\n" + indent * depth)
+        opened = word in ("{", "[")
+        if opened:
+            depth += 1
+            out.append(word)
+        elif word == ",":
+            out.append(",\n" + indent * depth)
+        elif word == ":":
+            out.append(": ")
+        else:
+            out.append(word)
+    return "".join(out)

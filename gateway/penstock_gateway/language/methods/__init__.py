@@ -1,0 +1,31 @@
+"""The methods of the mapping language, by theme; importing this package registers them all."""
+
+from penstock_gateway.language.methods import (
+    arrays,
+    coerce,
+    encoding,
+    escaping,
+    iteration,
+    numbers,
+    objects,
+    parsing,
+    regex,
+    strings,
+    times,
+    widths,
+)
+
+__all__ = [
+    "arrays",
+    "coerce",
+    "encoding",
+    "escaping",
+    "iteration",
+    "numbers",
+    "objects",
+    "parsing",
+    "regex",
+    "strings",
+    "times",
+    "widths",
+]

@@ -1,0 +1,226 @@
+"""Regular expressions as Go runs them: RE2 syntax, Go's rule for empty matches, `$1` templates, Go's error texts.
+
+Subjects are bytes: matching is linear in them, and offsets are the ones the language counts in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+Spans = list[tuple[int, int]]
+
+_MESSAGES = (
+    # RE2's wording -> Go's
+    ("missing )", "missing closing )"),
+    ("missing ]", "missing closing ]"),
+    ("unexpected )", "unexpected )"),
+    ("no argument for repetition operator", "missing argument to repetition operator"),
+    ("bad repetition operator", "invalid nested repetition operator"),
+    ("invalid repetition size", "invalid repeat count"),
+    ("invalid perl operator", "invalid or unsupported Perl syntax"),
+    ("invalid named capture group", "invalid named capture"),
+    ("invalid character class range", "invalid character class range"),
+    ("invalid character class", "invalid character class"),
+    ("invalid escape sequence", "invalid escape sequence"),
+    ("invalid UTF-8", "invalid UTF-8"),
+    ("pattern too large", "expression too large"),
+)
+_TRAILING = "trailing \\"
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+
+class PatternError(ValueError):
+    """A text that is no regular expression, in the words of Go's regexp package."""
+
+
+class Regex:
+    """A compiled expression over bytes."""
+
+    __slots__ = ("_search", "groups", "names")
+
+    def __init__(self, pattern: str) -> None:
+        _refuse_single_byte(pattern)
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            compiled: Any = re2.compile(  # type: ignore[no-untyped-call]  # the package has no types
+                pattern.encode("utf-8", "surrogateescape"),
+                options,
+            )
+        except re2.error as error:
+            raise PatternError(_go_message(error.args[0], pattern)) from None
+        self._search: Callable[..., Any] = compiled.search
+        self.groups: int = compiled.groups
+        self.names = [""] * (self.groups + 1)
+        for name, index in compiled.groupindex.items():
+            self.names[index] = name.decode()
+
+    def matches(self, subject: bytes) -> bool:
+        """Tell whether the expression occurs anywhere in the subject."""
+        return self._search(subject) is not None
+
+    def first(self, subject: bytes) -> Spans | None:
+        """Give the spans of the whole match and of every group; (-1, -1) for a group that took no part."""
+        return self._at(subject, 0)
+
+    def _at(self, subject: bytes, position: int) -> Spans | None:
+        match = self._search(subject, position)
+        return None if match is None else [match.span(group) for group in range(self.groups + 1)]
+
+    def every(self, subject: bytes) -> list[Spans]:
+        """Give all successive matches; an empty one right behind another match does not count."""
+        found: list[Spans] = []
+        position, previous_end, end = 0, -1, len(subject)
+        while position <= end:
+            spans = self._at(subject, position)
+            if spans is None:
+                break
+            start, stop = spans[0]
+            accept = True
+            if stop == position:
+                accept = start != previous_end
+                position += _rune_length(subject, position)
+            else:
+                position = stop
+            previous_end = stop
+            if accept:
+                found.append(spans)
+        return found
+
+    def replace(self, subject: bytes, template: Template) -> bytes:
+        """Replace all matches by what the template makes of them."""
+        out: list[bytes] = []
+        last_end = position = 0
+        end = len(subject)
+        while position <= end:
+            spans = self._at(subject, position)
+            if spans is None:
+                break
+            start, stop = spans[0]
+            out.append(subject[last_end:start])
+            if stop > last_end or start == 0:
+                out.append(template.expand(subject, spans))
+            last_end = stop
+            width = _rune_length(subject, position)
+            position = max(position + width, stop) if position < end else position + 1
+        if not out:
+            return subject
+        out.append(subject[last_end:])
+        return b"".join(out)
+
+
+def _rune_length(subject: bytes, position: int) -> int:
+    if position >= len(subject):
+        return 1
+    first = subject[position]
+    if first < 0xC0:
+        return 1
+    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    for following in range(position + 1, position + length):
+        if following >= len(subject) or subject[following] & 0xC0 != 0x80:
+            return 1
+    return length
+
+
+class Template:
+    """A replacement with `$1`, `$name`, `${name}` and `$$`."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, text: str, regex: Regex) -> None:
+        self._pieces: list[bytes | list[int]] = []
+        position = 0
+        while True:
+            dollar = text.find("$", position)
+            if dollar < 0:
+                self._literal(text[position:])
+                return
+            self._literal(text[position:dollar])
+            name, after = _template_name(text, dollar + 1)
+            if name is None:
+                self._literal("$")
+            else:
+                self._pieces.append(_group_indexes(name, regex))
+            position = after
+
+    def _literal(self, text: str) -> None:
+        if text:
+            self._pieces.append(text.encode("utf-8", "surrogateescape"))
+
+    def expand(self, subject: bytes, spans: Spans) -> bytes:
+        """Fill in one match."""
+        out = []
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                out.append(piece)
+                continue
+            for group in piece:
+                start, stop = spans[group]
+                if start >= 0:
+                    out.append(subject[start:stop])
+                    break
+        return b"".join(out)
+
+
+def _template_name(text: str, at: int) -> tuple[str | None, int]:
+    """Read the name behind a `$`; None stands for a literal dollar."""
+    if text[at : at + 1] == "$":
+        return None, at + 1
+    start = at + 1 if text[at : at + 1] == "{" else at
+    end = start
+    while end < len(text) and (text[end] in _NAME or (text[end] > "\x7f" and text[end].isalnum())):
+        end += 1
+    if end == start:
+        return None, at
+    if start > at:
+        return (text[start:end], end + 1) if text[end : end + 1] == "}" else (None, at)
+    return text[start:end], end
+
+
+def _group_indexes(name: str, regex: Regex) -> list[int]:
+    if name.isascii() and name.isdigit():
+        index = int(name) if len(name) < 9 else regex.groups + 1
+        return [index] if index <= regex.groups else []
+    return [index for index, known in enumerate(regex.names) if index and known == name]
+
+
+def _refuse_single_byte(pattern: str) -> None:
+    """Refuse `\\C`: RE2 knows it, Go does not, and it would cut characters apart."""
+    position = 0
+    while True:
+        position = pattern.find("\\", position)
+        if position < 0:
+            return
+        following = pattern[position + 1 : position + 2]
+        if following == "C":
+            raise PatternError("error parsing regexp: invalid escape sequence: `\\C`")
+        if following == "Q":
+            end = pattern.find("\\E", position)
+            position = len(pattern) if end < 0 else end
+        position += 2
+
+
+def _go_message(raw: bytes | str, pattern: str) -> str:
+    message = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    if message.startswith(_TRAILING):
+        return "error parsing regexp: trailing backslash at end of expression: ``"
+    for theirs, ours in _MESSAGES:
+        if message.startswith(theirs):
+            argument = message[len(theirs) :].removeprefix(": ")
+            if theirs in ("missing )", "unexpected )"):
+                argument = pattern
+            return f"error parsing regexp: {ours}: `{argument}`"
+    return f"error parsing regexp: {message}"
+
+
+@lru_cache(maxsize=512)
+def compiled(pattern: str) -> Regex:
+    """Compile, keeping the last few hundred expressions.
+
+    Raises PatternError.
+    """
+    return Regex(pattern)
