@@ -55,6 +55,7 @@ class StreamConfig:
     http_enabled: bool = True
     log_level: str = "INFO"
     shutdown_timeout: float = 20.0
+    bare: bool = False
 
     def components(self) -> Iterator[Component]:
         """Every component, nested ones included."""
@@ -131,7 +132,7 @@ class _Parser:
         sink = self._required(data, Kind.OUTPUT, path)
         if source is None or sink is None:
             return None
-        stream = StreamConfig(source, sink, processors, threads, caches)
+        stream = StreamConfig(source, sink, processors, threads, caches, bare=self.rules.bare)
         self._bare_settings(stream, data)
         return stream
 

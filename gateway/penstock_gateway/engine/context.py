@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,11 +14,13 @@ from penstock_gateway.engine.batcher import BatchingInput, BatchingOutput, Trigg
 from penstock_gateway.engine.chain import Chain, Step
 from penstock_gateway.engine.sink import Peer, Sink
 from penstock_gateway.errors import ConfigError, Path, Problem, show_path
-from penstock_gateway.message import Failure
+from penstock_gateway.message import Batch, Failure
 from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import (
+    Begin,
     Cache,
     Component,
+    Gate,
     Input,
     InputGroup,
     Outlet,
@@ -41,6 +43,41 @@ class Edges(Protocol):
         """The outlet of a stream for these options."""
 
 
+@dataclass(slots=True, eq=False)
+class OutletHandle:
+    """An outlet as its component holds it: the outlet itself is taken over when the instance starts, not when it is built."""
+
+    open_outlet: Callable[[], Outlet]
+    outlet: Outlet | None = None
+
+    def open(self) -> None:
+        """Take the outlet over from whoever wrote to it before."""
+        self.outlet = self.open_outlet()
+
+    @property
+    def _opened(self) -> Outlet:
+        if self.outlet is None:
+            raise AssertionError("the outlet is used before the instance has started")
+        return self.outlet
+
+    @property
+    def wanted(self) -> Gate:
+        """Whether clients are there."""
+        return self._opened.wanted
+
+    async def write(self, batch: Batch) -> None:
+        """See `registry.Outlet`."""
+        await self._opened.write(batch)
+
+    def begin(self, begin: Begin) -> None:
+        """See `registry.Outlet`."""
+        self._opened.begin(begin)
+
+    def advance(self, position: Mapping[str, int]) -> None:
+        """See `registry.Outlet`."""
+        self._opened.advance(position)
+
+
 @dataclass(slots=True)
 class Surroundings:
     """What all components of one stream share."""
@@ -55,7 +92,7 @@ class Surroundings:
     random: Callable[[], float]
     caches: dict[str, Component] = field(default_factory=dict)
     built_caches: dict[str, Cache] = field(default_factory=dict)
-    outlets: list[Outlet] = field(default_factory=list)
+    outlets: list[OutletHandle] = field(default_factory=list)
     sinks: list[Sink] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -191,9 +228,10 @@ class EngineContext:
 
     def outlet(self, options: OutletOptions) -> Outlet:
         """The outlet of this stream for these options."""
-        outlet = self.shared.edges.outlet(self.shared.api, self.shared.stream, options, self.shared.delivery)
-        self.shared.outlets.append(outlet)
-        return outlet
+        shared = self.shared
+        handle = OutletHandle(lambda: shared.edges.outlet(shared.api, shared.stream, options, shared.delivery))
+        shared.outlets.append(handle)
+        return handle
 
 
 def dotted(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,16 +58,16 @@ class Instance:
         counters = shared.metrics.input(shared.api, shared.stream, component.label, path)
         peer = Peer(f"input {component.label or component.name} at {path}", shared.log, shared.clock, shared.random)
         if hasattr(built, "read"):
-            gate = None if self.broadcast or component.spec.sharing != "shared" else self._gate()
             complete = self._complete if self.broadcast else None
-            self.sources.append(Source(built, chain, self.pipeline, counters, peer, complete, gate))
+            gated = not self.broadcast and component.spec.sharing == "shared"
+            self.sources.append(Source(built, chain, self.pipeline, counters, peer, complete, gated=gated))
         else:
             self.sources.append(PushSource(built, chain, self.pipeline, counters, peer))
 
     def _gate(self) -> Gate | None:
         """A Compete stream whose only output is a client outlet reads while somebody listens."""
         only = self.config.output.spec.clients and len(self.shared.outlets) == 1
-        return self.shared.outlets[0].wanted if only and self.shared.delivery.mode == "Compete" else None
+        return self.shared.outlets[0].wanted if only and not self.config.bare else None
 
     @property
     def broadcast(self) -> bool:
@@ -101,7 +100,12 @@ class Instance:
 
     async def start(self) -> None:
         """Connect the outputs and run the inputs; returns at once."""
-        self.started_at = time.time()
+        self.started_at = self.shared.clock()
+        for outlet in self.shared.outlets:
+            outlet.open()
+        for source in self.sources:
+            if isinstance(source, Source) and source.gated:
+                source.gate = self._gate()
         for sink in self.shared.sinks:
             await sink.connect()
         self._task = asyncio.create_task(self._run(), name=f"stream {self.shared.api}/{self.shared.stream}")

@@ -10,7 +10,7 @@ from penstock_gateway.engine.backoff import Backoff, replay_pause
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.pipeline import Pipeline, Refusal
 from penstock_gateway.engine.sink import Peer
-from penstock_gateway.errors import EndOfInput, NotConnected, PenstockError, Rejected, Stopping
+from penstock_gateway.errors import ConfigError, EndOfInput, NotConnected, PenstockError, Rejected, Stopping
 from penstock_gateway.message import Batch
 from penstock_gateway.metrics import InputCounters
 from penstock_gateway.registry import Delivery, Gate, Input, PushInput
@@ -29,6 +29,8 @@ class Source:
     peer: Peer
     complete: Complete | None = None
     gate: Gate | None = None
+    gated: bool = False
+    """Whether this source reads only while its outlet has clients; the gate is known when the instance starts."""
     fault: str = "not connected yet"
     ended: bool = False
     _open: set[asyncio.Task[None]] = field(default_factory=set)
@@ -216,7 +218,13 @@ class PushSource:
 
     async def run(self) -> None:
         """Serve until `stop`, then wait for the requests that are under way."""
-        await self.input.connect(self.emit)
+        try:
+            await self.input.connect(self.emit)
+        except ConfigError as error:  # its path is taken: the stream stays down and says so, the others serve
+            self.fault = str(error)
+            self.peer.log.error("%s: %s", self.peer.name, error)
+            await self._stopping.wait()
+            return
         self.fault = ""
         self.counters.up += 1
         self.counters.connected = 1
