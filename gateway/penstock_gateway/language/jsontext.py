@@ -9,6 +9,10 @@ from penstock_gateway.language.gonumbers import NumberError, parse_float
 
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_SCALAR = re.compile(
+    r'"(?:[^"\\]|\\.)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null',
+    re.DOTALL,
+)
 _STARTS = re.compile(r"[ \t\r\n]*")
 _FIRST_END = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -41,9 +45,9 @@ def _first(raw: bytes) -> bytes:
 
 
 def _first_scalar(text: str, at: int) -> bytes:
-    match = _WORD.match(text, at)
-    word = text[: match.end()] if match else text
-    return word.encode("utf-8", "surrogateescape")
+    match = _SCALAR.match(text, at)
+    first = text[: match.end()] if match else text
+    return first.encode("utf-8", "surrogateescape")
 
 
 def _floats(value: Value) -> Value:
