@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import re2
 
@@ -119,3 +119,8 @@ def clean(path: str) -> str:
     shortened = posixpath.normpath("/" + path.lstrip("/"))
     ends = path.endswith(("/", "/.", "/.."))
     return shortened + "/" if ends and shortened != "/" else shortened
+
+
+def encode(path: str) -> str:
+    """A decoded path as it stands in a URL."""
+    return quote(path, safe="/!$&'()*+,;=:@-._~")

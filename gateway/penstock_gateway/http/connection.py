@@ -127,7 +127,7 @@ class Connection(RequestHandler):
             self._front.malformed()
             status, code, error = _fault(exc, message or "")
         body = problem(status, code, error)
-        response = web.Response(status=status, body=body, content_type=CONTENT_TYPE, headers={"Server": "penstock"})
+        response = web.Response(status=status, body=body, content_type=CONTENT_TYPE)
         response.force_close()
         return response
 
@@ -142,11 +142,22 @@ def _fault(exc: BaseException | None, text: str) -> tuple[int, str, str]:
     return 400, "malformed", "Bad request"
 
 
+class EdgeRequest(web.BaseRequest):
+    """A request whose answer, whoever makes it, also gets the headers under `"edge"`."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.setdefault("Server", "penstock")
+        for name, value in self.get("edge", ()):
+            response.headers.add(name, value)
+
+
 class Front(web.Server):
     """The connections of one or several listeners; `most` bounds how many are open at the same time."""
 
     def __init__(self, handler: Any, malformed: Callable[[], None], most: int) -> None:
-        super().__init__(handler)
+        super().__init__(handler, request_factory=self._request)
+        # aiohttp logs the subprotocols a client offers when none is chosen; one of them may be its key
+        logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
         self.open: set[Connection] = set()
         self.most = most
         self.malformed = malformed
@@ -164,6 +175,9 @@ class Front(web.Server):
             max_headers=HEADER_LIMIT,
             lingering_time=2.0,
         )
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return EdgeRequest(message, payload, protocol, writer, task, self._loop)
 
     def sweep(self, now: float) -> int:
         """Cut connections whose head takes too long; the result is how many."""

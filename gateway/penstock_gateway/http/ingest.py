@@ -15,9 +15,8 @@ from penstock_gateway.http.connection import Connection, MaskCheck
 from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Source, cookie_pairs, without_credentials
 from penstock_gateway.http.routes import Entry
-from penstock_gateway.registry import Response, Route
+from penstock_gateway.registry import Request, Response, Route
 
-Headers = list[tuple[str, str]]
 BARE_BODY = 1 << 30
 """Bytes a body of a bare configuration may have, which sets no limit of its own."""
 
@@ -65,21 +64,20 @@ class Incoming:
         self.headers = [*kept, ("Content-Length", str(size))]
 
 
-async def respond(request: web.BaseRequest, entry: Entry, incoming: Incoming, extra: Headers) -> web.StreamResponse:
-    """Let the input answer; `extra` headers are the edge's own."""
+async def respond(request: web.BaseRequest, entry: Entry, incoming: Incoming) -> web.StreamResponse:
+    """Let the input answer."""
     route = cast(Route, entry.target)
     assert route.respond is not None
     answer = await route.respond(incoming)
     if not 100 <= answer.status <= 999:
         raise ConnectionError(f"{answer.status} is no status code")
-    return _reply(request, answer, extra, 0 if incoming.bare else WORTH_GZIP)
+    return _reply(request, answer, 0 if incoming.bare else WORTH_GZIP)
 
 
-def _reply(request: web.BaseRequest, answer: Response, extra: Headers, least: int) -> web.Response:
+def _reply(request: web.BaseRequest, answer: Response, least: int) -> web.Response:
     response = web.Response(status=answer.status)
-    for name, value in [*answer.headers, *extra]:
+    for name, value in answer.headers:
         response.headers.add(name, value.replace("\r", " ").replace("\n", " "))
-    response.headers.setdefault("Server", "penstock")
     data = answer.body
     if "gzip" in request.headers.get("Accept-Encoding", "") and len(data) >= least:
         response.headers["Content-Encoding"] = "gzip"
@@ -91,6 +89,8 @@ def _reply(request: web.BaseRequest, answer: Response, extra: Headers, least: in
 
 class Socket:
     """A WebSocket to an input (`registry.Channel`)."""
+
+    request: Request
 
     def __init__(self, incoming: Incoming, socket: web.WebSocketResponse, connection: Connection) -> None:
         self.request = incoming

@@ -1,0 +1,114 @@
+"""Hands a request that may come in to whoever serves its route: a request input, or an outlet's clients' side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
+
+from aiohttp import web
+
+from penstock_gateway.access import ApiDocument
+from penstock_gateway.errors import ConfigError
+from penstock_gateway.http import ingest, sse
+from penstock_gateway.http.decide import Grant
+from penstock_gateway.http.head import Source
+from penstock_gateway.http.routes import Entry, RouteTable, entry_of
+from penstock_gateway.hub.hub import Hub
+from penstock_gateway.registry import Cors, OutletOptions, Route
+
+
+def entries_of_outlet(outlet: Any) -> list[Entry]:
+    """The routes of an outlet's options."""
+    options: OutletOptions = outlet.options
+    stream = outlet.stream.rpartition("/")[2]
+    verbs = options.allowed_verbs
+    entries = []
+    if options.path:
+        entries.append(entry_of(stream, "poll", options.path, verbs, outlet, options.address))
+    if options.stream_path:
+        entries.append(entry_of(stream, "stream", options.stream_path, verbs, outlet, options.address))
+    if options.ws_path:
+        entries.append(entry_of(stream, "websocket", options.ws_path, (), outlet, options.address))
+    return entries
+
+
+def entry_of_route(stream: str, route: Route) -> Entry:
+    """The entry of a request input's route."""
+    serves: Literal["respond", "converse"] = "respond" if route.respond is not None else "converse"
+    return entry_of(stream, serves, route.path, route.methods, route, route.address)
+
+
+def cors_of(entry: Entry) -> Cors | None:
+    """The `cors` field of the component behind an entry."""
+    own: Cors | None = entry.target.cors if isinstance(entry.target, Route) else entry.target.options.cors
+    return own
+
+
+class Site:
+    """All routes of one API: those of its inputs, and those of its outlets as the hub has them at the moment."""
+
+    def __init__(self, hub: Hub, api: str) -> None:
+        self.inputs = RouteTable()
+        self._hub, self._api = hub, api
+        self._seen: list[tuple[Any, OutletOptions]] = []
+        self._all = self.inputs
+        self.clashes: list[str] = []
+
+    def changed(self) -> None:
+        """The inputs' routes are others now."""
+        self._seen = []
+        self._all = self.inputs
+
+    def table(self) -> RouteTable:
+        """The routes now. Outlets that clash with others are left out and listed in `clashes`."""
+        outlets = self._hub.outlets(self._api)
+        now = [(outlet, outlet.options) for outlet in outlets]
+        if self._all is not self.inputs and _same(now, self._seen):
+            return self._all
+        self._seen, self._all, self.clashes = now, RouteTable(), []
+        self._take(self.inputs.entries)
+        for outlet in outlets:
+            self._take(entries_of_outlet(outlet))
+        return self._all
+
+    def _take(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            try:
+                self._all.add(entry)
+            except ConfigError as clash:
+                self.clashes.append(str(clash))
+
+
+def _same(now: list[tuple[Any, OutletOptions]], seen: list[tuple[Any, OutletOptions]]) -> bool:
+    pairs = zip(now, seen, strict=False)
+    return len(now) == len(seen) and all(new[0] is old[0] and new[1] is old[1] for new, old in pairs)
+
+
+async def serve(
+    source: Source,
+    entry: Entry,
+    place: tuple[str, Mapping[str, str]],
+    grant: Grant,
+    document: ApiDocument | None,
+    live: dict[ingest.Socket, Grant],
+) -> web.StreamResponse:
+    """Serve a request at its route. `place` is the path below the listen path and the parameters in it."""
+    request = source.request
+    if entry.serves in ("respond", "converse"):
+        incoming = ingest.Incoming(source, *place, grant, document)
+        if entry.serves == "respond":
+            return await ingest.respond(request, entry, incoming)
+        return await ingest.converse(request, entry, incoming, grant, live)
+    text, origin = cursor(source)
+    if entry.serves == "stream":
+        client = cast(web.Request, request)
+        return await sse.serve(client, entry.target, grant, cursor_text=text, origin=origin)
+    raise NotImplementedError(entry.serves)
+
+
+def cursor(source: Source) -> tuple[str | None, Literal["header", "query"]]:
+    """The cursor a client brings: `?cursor=` before `Last-Event-ID`."""
+    asked = [value for name, value in source.query if name == "cursor"] if "cursor" in source.query_text else []
+    if asked:
+        return asked[0], "query"
+    return source.request.headers.get("Last-Event-ID"), "header"
