@@ -1,10 +1,10 @@
 """Decides what a client has seen: position vectors, cursors (sign, open, match, cover) and gaps.
 
 A *vector* maps each source (`topic/partition`, or an input's label) to the first offset a client has not had completely. A *cursor*
-is a vector plus, at most once, `within`: of the next message of that source the client already has `k` frames. As text a cursor is
+is a vector plus `parts`: of the next message of a source the client already has `k` frames. As text a cursor is
 
     version 1 · topics n · n x (name hash 3 bytes, epoch hash 3 bytes, form, offset of each partition) ·
-    [source index, k, pipeline fingerprint 2 bytes] · MAC 8 bytes
+    [m x (source index, k) · pipeline fingerprint 2 bytes] · MAC 8 bytes
 
 in base64url without padding; numbers are varints. `form` is 0 for a label (one offset), 2n + 1 for the partitions 0..n-1 in order, 2n
 for n pairs of partition and offset. The MAC is keyed by API and stream, so a cursor of another stream is refused. Hashes keep four
@@ -19,6 +19,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from penstock_gateway.errors import PenstockError
@@ -27,6 +28,7 @@ _VERSION = 1
 _MAC = 8
 _MOST_CHARACTERS = 65_536
 _DENSE = 1
+_FINGERPRINT = 2
 
 Vector = Mapping[str, int]
 
@@ -39,25 +41,19 @@ class CursorError(PenstockError):
         super().__init__(text)
 
 
-class Within(NamedTuple):
-    """Of the next message of `source`, `k` frames were delivered."""
-
-    source: str
-    k: int
+NO_PARTS: Mapping[str, int] = MappingProxyType({})
 
 
 class Cursor(NamedTuple):
-    """What a client has: everything before `vector`, and part of one message."""
+    """What a client has: everything before `vector`, and `parts[source]` frames of the next message of a source."""
 
     vector: Vector
-    within: Within | None = None
+    parts: Mapping[str, int] = NO_PARTS
 
     def covers(self, source: str, offset: int, k: int = 0) -> bool:
         """Whether frame `k` of the message at `offset` was delivered."""
         have = self.vector.get(source, 0)
-        if offset != have:
-            return offset < have
-        return self.within is not None and self.within.source == source and k < self.within.k
+        return offset < have or (offset == have and k < self.parts.get(source, 0))
 
 
 def topic_of(source: str) -> str:
@@ -133,8 +129,8 @@ def _hash3(text: str) -> bytes:
 
 
 def fingerprint(text: str) -> bytes:
-    """Two bytes that name a pipeline's configuration: `within` counts only under the same one."""
-    return hashlib.blake2b(text.encode(), digest_size=2).digest()
+    """Two bytes that name a pipeline's configuration: parts count only under the same one."""
+    return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT).digest()
 
 
 class Seal:
@@ -180,15 +176,15 @@ class Claim:
 
     topics: Mapping[bytes, tuple[bytes, Mapping[int, int]]]
     """Name hash → epoch hash and offsets by partition (-1 for a label)."""
-    within: tuple[bytes, int, int] | None = None
-    """Name hash, partition and k."""
+    parts: Mapping[tuple[bytes, int], int] = field(default_factory=dict)
+    """Name hash and partition → k."""
     fingerprint: bytes = b""
 
     def match(self, layout: Layout, pipeline: bytes = b"") -> Match:
         """The claim in the terms of `layout`. A partition the cursor does not list is new: all of it is still to come."""
         vector: dict[str, int] = {}
         renewed: set[str] = set()
-        within: Within | None = None
+        parts: dict[str, int] = {}
         for source, (name, epoch, partition) in layout.places.items():
             found = self.topics.get(name)
             if found is None:
@@ -197,9 +193,10 @@ class Claim:
                 renewed.add(topic_of(source))
                 continue
             vector[source] = found[1].get(partition, 0)
-            if self.within and self.within[:2] == (name, partition) and self.fingerprint == pipeline:
-                within = Within(source, self.within[2])
-        return Match(Cursor(vector, within), frozenset(renewed), bool(layout.places) and not vector and not renewed)
+            k = self.parts.get((name, partition))
+            if k is not None and self.fingerprint == pipeline:
+                parts[source] = k
+        return Match(Cursor(vector, parts), frozenset(renewed), bool(layout.places) and not vector and not renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +220,13 @@ def _claim(reader: _Reader) -> Claim:
         order += [(name, partition) for partition in offsets]
     if not reader.rest:
         return Claim(topics)
-    index, k = reader.number(), reader.number()
-    mark = reader.take(2)
-    if index >= len(order) or reader.rest:
-        raise CursorError("malformed", "the cursor does not add up")
-    return Claim(topics, (*order[index], k), mark)
+    parts: dict[tuple[bytes, int], int] = {}
+    while reader.rest > _FINGERPRINT:
+        index, k = reader.number(), reader.number()
+        if index >= len(order):
+            raise CursorError("malformed", "the cursor does not add up")
+        parts[order[index]] = k
+    return Claim(topics, parts, reader.take(_FINGERPRINT))
 
 
 def _offsets(reader: _Reader) -> dict[int, int]:
@@ -285,7 +284,7 @@ class Pen:
     seal: Seal
     layout: Layout
     fingerprint: bytes = b"\0\0"
-    _parts: list[bytes] = field(default_factory=list)
+    _pieces: list[bytes] = field(default_factory=list)
     _index: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -294,24 +293,25 @@ class Pen:
     def start(self, vector: Vector) -> None:
         """Stand at a vector; sources the layout does not know are left out."""
         frames = self.layout.frames
-        self._parts = [frames[i] + _varint(vector.get(source, 0)) for i, source in enumerate(self.layout.order)]
-        if not self._parts:
-            self._parts = list(frames)
+        self._pieces = [frames[i] + _varint(vector.get(source, 0)) for i, source in enumerate(self.layout.order)]
+        if not self._pieces:
+            self._pieces = list(frames)
 
     def move(self, source: str, offset: int) -> None:
         """One source has moved on."""
         index = self._index.get(source)
         if index is not None:
-            self._parts[index] = self.layout.frames[index] + _varint(offset)
+            self._pieces[index] = self.layout.frames[index] + _varint(offset)
 
-    def text(self, within: Within | None = None) -> str:
+    def text(self, parts: Mapping[str, int] = NO_PARTS) -> str:
         """The cursor that stands here."""
-        payload = b"".join(self._parts)
-        if within is not None and within.source in self._index:
-            payload += _varint(self._index[within.source]) + _varint(within.k) + self.fingerprint
+        payload = b"".join(self._pieces)
+        if parts:
+            known = [(self._index[source], k) for source, k in parts.items() if source in self._index]
+            payload += b"".join([_varint(index) + _varint(k) for index, k in known]) + self.fingerprint
         return self.seal.text(payload)
 
     def write(self, cursor: Cursor) -> str:
         """A whole cursor as text."""
         self.start(cursor.vector)
-        return self.text(cursor.within)
+        return self.text(cursor.parts)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from penstock_gateway.positions import Within
+from penstock_gateway.positions import NO_PARTS
 
 
 class Grant(Protocol):
@@ -45,7 +44,7 @@ class Client:
     another replica gave it messages in another order.
     """
 
-    __slots__ = ("grant", "held", "link", "own", "paused", "seq", "since", "vector", "within", "write")
+    __slots__ = ("grant", "held", "link", "own", "parts", "paused", "seq", "since", "vector", "write")
 
     def __init__(self, grant: Grant, link: Link) -> None:
         self.grant, self.link = grant, link
@@ -53,7 +52,7 @@ class Client:
         self.seq = 0
         self.own = False
         self.vector: dict[str, int] = {}
-        self.within: Within | None = None
+        self.parts: Mapping[str, int] = NO_PARTS
         self.paused = False
         self.held = 0
         """Bytes that were buffered when the last sweep looked."""

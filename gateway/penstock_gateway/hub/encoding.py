@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from penstock_gateway.hub.ring import Entry, Frame, Hole, Mark, Ring
 from penstock_gateway.hub.wires import Wire
-from penstock_gateway.positions import Cursor, Pen, Vector, Within, merged
+from penstock_gateway.positions import NO_PARTS, Cursor, Pen, Vector, merged
 
 _CURSOR_CHARACTERS = 64
 """A cursor up to this length stands on every frame, a longer one on the last frame of a write."""
@@ -18,13 +19,13 @@ class Slice(NamedTuple):
     data: bytes
     end: int
     vector: dict[str, int]
-    within: Within | None
+    parts: Mapping[str, int]
 
 
 class _Writer:
     """Collects the pieces of one write and puts cursors where they belong."""
 
-    def __init__(self, wire: Wire, pen: Pen | None, vector: Vector, within: Within | None) -> None:
+    def __init__(self, wire: Wire, pen: Pen | None, vector: Vector, parts: Mapping[str, int]) -> None:
         self.wire, self.pen = wire, pen if wire.resumes else None
         self.pieces: list[bytes] = []
         self.size = 0
@@ -32,13 +33,13 @@ class _Writer:
         self.every = True
         if self.pen is not None:
             self.pen.start(vector)
-            self.every = len(self.pen.text(within)) <= _CURSOR_CHARACTERS
+            self.every = len(self.pen.text(parts)) <= _CURSOR_CHARACTERS
 
-    def frame(self, frame: Frame, within: Within | None) -> None:
+    def frame(self, frame: Frame, parts: Mapping[str, int]) -> None:
         cursor = None
         if self.pen is not None:
             if self.every:
-                cursor = self.pen.text(within)
+                cursor = self.pen.text(parts)
             else:
                 self._last = (len(self.pieces), frame.body)
         piece = self.wire.frame(frame.body, cursor)
@@ -52,18 +53,18 @@ class _Writer:
             start, end = self.pen.write(Cursor(before)), self.pen.write(Cursor(after))
             self.pieces.append(self.wire.gap(start, end, hole.reason))
 
-    def done(self, within: Within | None) -> bytes:
+    def done(self, parts: Mapping[str, int]) -> bytes:
         """The joined bytes; with long cursors the last frame gets the one that holds after all of them."""
         if self._last is not None and self.pen is not None:
             index, body = self._last
-            self.pieces[index] = self.wire.frame(body, self.pen.text(within))
+            self.pieces[index] = self.wire.frame(body, self.pen.text(parts))
         return b"".join(self.pieces)
 
 
 def shared(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int, budget: int) -> Slice:
     """The entries from `at.end` to `stop`, or as many as make about `budget` bytes, for everybody who stands there."""
-    vector, within, seq = dict(at.vector), at.within, at.end
-    writer = _Writer(wire, pen, vector, within)
+    vector, parts, seq = dict(at.vector), at.parts, at.end
+    writer = _Writer(wire, pen, vector, parts)
     pen = writer.pen
     for entry in ring.entries(seq):
         if seq >= stop or writer.size >= budget:
@@ -72,59 +73,56 @@ def shared(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int, budget
         if type(entry) is Frame:
             if entry.until is not None:
                 if entry.last:
-                    within = None
+                    parts = NO_PARTS
                     _advance(vector, pen, entry.until)
             elif entry.source:
                 offset = vector[entry.source] = entry.offset + 1 if entry.last else entry.offset
-                within = None if entry.last else Within(entry.source, entry.k + 1)
+                parts = NO_PARTS if entry.last else {entry.source: entry.k + 1}
                 if pen is not None:
                     pen.move(entry.source, offset)
-            writer.frame(entry, within)
+            writer.frame(entry, parts)
         else:
             _pass_by(entry, vector, writer)
-    return Slice(writer.done(within), seq, vector, within)
+    return Slice(writer.done(parts), seq, vector, parts)
 
 
 def own(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int) -> Slice:
     """The entries from `at.end` to `stop` that a client with this cursor does not have yet."""
-    vector, within, seq = dict(at.vector), at.within, at.end
-    writer = _Writer(wire, pen, vector, within)
+    vector, parts, seq = dict(at.vector), at.parts, at.end
+    writer = _Writer(wire, pen, vector, parts)
     pen = writer.pen
     for entry in ring.entries(seq):
         if seq >= stop:
             break
         seq += 1
         if type(entry) is not Frame:
+            before = {source: vector.get(source) for source in parts}
             _pass_by(entry, vector, writer)
+            parts = {source: k for source, k in parts.items() if before[source] == vector.get(source)}
             continue
-        covered = entry.covered(Cursor(vector, within))
-        within = _step(entry, vector, within, pen)
+        covered = entry.covered(Cursor(vector, parts))
+        parts = _step(entry, vector, parts, pen)
         if not covered:
-            writer.frame(entry, within)
-    return Slice(writer.done(within), seq, vector, within)
+            writer.frame(entry, parts)
+    return Slice(writer.done(parts), seq, vector, parts)
 
 
-def _step(frame: Frame, vector: dict[str, int], within: Within | None, pen: Pen | None) -> Within | None:
-    """What a client has once it has `frame`. A cursor holds one part of a message at most: a second one waits for its message's end."""
+def _step(frame: Frame, vector: dict[str, int], parts: Mapping[str, int], pen: Pen | None) -> Mapping[str, int]:
+    """What a client has once it has `frame`; the result are its parts."""
     if frame.until is not None:
         if frame.last:
             _advance(vector, pen, frame.until)
-        return within
-    source, have = frame.source, vector.get(frame.source, 0)
-    if frame.offset < have:
-        return within
-    mine = within is not None and within.source == source and frame.offset == have
-    if frame.last:
-        vector[source] = frame.offset + 1
-        if pen is not None:
-            pen.move(source, frame.offset + 1)
-        return None if mine else within
-    if within is not None and not mine:
-        return within
-    vector[source] = frame.offset
+            return {source: k for source, k in parts.items() if source not in frame.until}
+        return parts
+    source = frame.source
+    if frame.offset < vector.get(source, 0):
+        return parts
+    k = parts.get(source, 0) if frame.offset == vector.get(source) else 0
+    rest = {other: had for other, had in parts.items() if other != source} if parts else {}
+    vector[source] = frame.offset + 1 if frame.last else frame.offset
     if pen is not None:
-        pen.move(source, frame.offset)
-    return Within(source, max(frame.k + 1, within.k if within is not None else 0))
+        pen.move(source, vector[source])
+    return rest if frame.last else {**rest, source: max(k, frame.k + 1)}
 
 
 def _pass_by(entry: Entry, vector: dict[str, int], writer: _Writer) -> None:

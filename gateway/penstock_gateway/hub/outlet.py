@@ -237,7 +237,7 @@ class BroadcastOutlet:
             self._locate(client, view, cursor)
         else:
             view.join(client)
-            cursor = Cursor(view.at.vector, view.at.within)
+            cursor = Cursor(view.at.vector, view.at.parts)
         if self.resumes and wire.resumes:  # so that one who is cut before the first message can return
             client.write(wire.wrap(wire.heartbeat(self._pen().write(cursor))))
 
@@ -247,10 +247,8 @@ class BroadcastOutlet:
         vector = {source: match.cursor.vector.get(source, base.get(source, 0)) for source in self.ring.vector}
         lost = behind(vector, base)
         reason = "recreated" if match.renewed else "configuration" if match.strange else "history" if lost else ""
-        cursor = Cursor(merged(vector, base), match.cursor.within)
-        within = cursor.within
-        if within is not None and within.source in lost:
-            cursor = Cursor(cursor.vector)
+        parts = {source: k for source, k in match.cursor.parts.items() if source not in lost}
+        cursor = Cursor(merged(vector, base), parts)
         if reason:
             pen = self._pen()
             client.write(view.wire.wrap(view.wire.gap(pen.write(Cursor(vector)), pen.write(cursor), reason)))
@@ -258,7 +256,7 @@ class BroadcastOutlet:
 
     def _locate(self, client: Client, view: View, cursor: Cursor) -> None:
         client.seq, _ = self.ring.locate(cursor)
-        client.vector, client.within, client.own = dict(cursor.vector), cursor.within, True
+        client.vector, client.parts, client.own = dict(cursor.vector), cursor.parts, True
         view.catch_up(client)
 
     def _dismiss(self, client: Client, words: bytes, reason: str) -> None:

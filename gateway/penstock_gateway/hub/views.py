@@ -17,7 +17,7 @@ from penstock_gateway.hub.clients import Client
 from penstock_gateway.hub.encoding import Slice
 from penstock_gateway.hub.ring import Ring
 from penstock_gateway.hub.wires import Wire
-from penstock_gateway.positions import Cursor, Pen, Vector, merged
+from penstock_gateway.positions import NO_PARTS, Cursor, Pen, Vector, merged
 
 _PASS_BYTES = 256 * 1024
 _CLIENTS_PER_TURN = 500
@@ -42,7 +42,7 @@ class View:
 
     def __init__(self, owner: Owner, wire: Wire, pen: Pen | None, heartbeat: float) -> None:
         self.owner, self.ring, self.wire, self.pen, self.heartbeat = owner, owner.ring, wire, pen, heartbeat
-        self.at = Slice(b"", self.ring.next, dict(self.ring.vector), None)
+        self.at = Slice(b"", self.ring.next, dict(self.ring.vector), NO_PARTS)
         self._before = self.at
         self.taken = self.ring.total
         """Bytes of the ring this view has passed."""
@@ -91,7 +91,7 @@ class View:
         if client in self.members:
             del self.members[client]
             place = self.at if client.seq == self.at.end else self._before
-            client.vector, client.within = place.vector, place.within
+            client.vector, client.parts = place.vector, place.parts
         self.catching.pop(client, None)
         if client.seq >= 0:
             self.paused[client] = None
@@ -122,7 +122,7 @@ class View:
     def _start(self) -> None:
         if self._task is not None:
             return
-        self.at = self._before = Slice(b"", self.ring.next, dict(self.ring.vector), None)
+        self.at = self._before = Slice(b"", self.ring.next, dict(self.ring.vector), NO_PARTS)
         self.taken = self.ring.total
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._run(), name=f"view {self.wire.name}")
@@ -154,7 +154,7 @@ class View:
         """Take what is pending, join it once, write the same bytes to everybody who stands here."""
         self._before, before = self.at, self.at.end
         if before < self.ring.first:  # the ring was started over; what it begins with says so
-            self.at = Slice(b"", self.ring.first, dict(self.ring.base), None)
+            self.at = Slice(b"", self.ring.first, dict(self.ring.base), NO_PARTS)
         taken = encoding.shared(self.ring, self.wire, self.pen, self.at, self.ring.next, _PASS_BYTES)
         if taken.end == self.ring.next:
             taken = taken._replace(vector=dict(self.ring.vector))
@@ -196,12 +196,12 @@ class View:
 
     def _send_slice(self, client: Client) -> None:
         stop = min(self.ring.turn_of(client.seq), self.at.end)
-        place = Slice(b"", client.seq, client.vector, client.within)
+        place = Slice(b"", client.seq, client.vector, client.parts)
         if client.own:
             taken = encoding.own(self.ring, self.wire, self.pen, place, stop)
         else:
             taken = self._shared_slice(place, stop)
-        client.seq, client.vector, client.within = taken.end, taken.vector, taken.within
+        client.seq, client.vector, client.parts = taken.end, taken.vector, taken.parts
         if client.own and _absorbed(taken, self._vector_at(taken.end)):
             client.own = False
         if taken.data:
@@ -219,7 +219,7 @@ class View:
     def _settle(self, client: Client) -> None:
         """A client has come to where the view stands: it joins the pass, unless it has more than the view."""
         if client.own and not _absorbed(
-            Slice(b"", client.seq, client.vector, client.within), self._vector_at(client.seq)
+            Slice(b"", client.seq, client.vector, client.parts), self._vector_at(client.seq)
         ):
             return
         client.own = False
@@ -230,7 +230,7 @@ class View:
     def _vector_at(self, seq: int) -> dict[str, int] | None:
         if seq == self.ring.next:
             return self.ring.vector
-        found = self.at.vector if seq == self.at.end and self.at.within is None else self.ring.vector_at(seq)
+        found = self.at.vector if seq == self.at.end and not self.at.parts else self.ring.vector_at(seq)
         return dict(found) if found is not None else None
 
     # --- heartbeats and last words --------------------------------------------------------------------------------------
@@ -241,16 +241,16 @@ class View:
             return None
         if client in self.members and client.seq == self.at.end:
             self._refresh()
-            return self.pen.write(Cursor(self.at.vector, self.at.within))
+            return self.pen.write(Cursor(self.at.vector, self.at.parts))
         vector = client.vector
         if client.own and client.seq == self.ring.next:
             vector = merged(vector, self.ring.vector)
-        return self.pen.write(Cursor(vector, client.within)) if vector else None
+        return self.pen.write(Cursor(vector, client.parts)) if vector else None
 
     def _refresh(self) -> None:
         """At the head, messages that were filtered since count as had."""
         if self.at.end == self.ring.next and self.at.vector != self.ring.vector:
-            self.at = Slice(b"", self.at.end, dict(self.ring.vector), None)
+            self.at = Slice(b"", self.at.end, dict(self.ring.vector), NO_PARTS)
 
     def _heartbeat(self) -> None:
         self._beat = asyncio.get_running_loop().call_later(self.heartbeat, self._heartbeat)
@@ -259,7 +259,7 @@ class View:
             return
         self._refresh()
         cursor = (
-            self.pen.write(Cursor(self.at.vector, self.at.within))
+            self.pen.write(Cursor(self.at.vector, self.at.parts))
             if self.pen is not None and self.wire.resumes
             else None
         )
@@ -276,6 +276,6 @@ class View:
 
 def _absorbed(place: Slice, vector: dict[str, int] | None) -> bool:
     """Whether the ring's vector at a place says all that a client's own one does: from there on it goes with the others."""
-    if vector is None or place.within is not None:
+    if vector is None or place.parts:
         return False
     return all(vector.get(source, 0) >= offset for source, offset in place.vector.items())
