@@ -76,6 +76,11 @@ class Message:
             self._document = documents.decode(self._raw or b"")
         return self._document
 
+    @property
+    def exact_document(self) -> Any:
+        """Like `document`, with integers that come straight from JSON as `document.Number` (`decode_exact`)."""
+        return self._document if self._raw is None else documents.decode_exact(self._raw)
+
     def set_raw(self, raw: bytes) -> None:
         """Replace the body by bytes."""
         self._raw, self._document = raw, _ABSENT

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penstock_gateway.document import Value
+from penstock_gateway.document import NOTHING, Value
 from penstock_gateway.language.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -75,36 +75,39 @@ class Execution:
     """One run: read by functions that ask for the context. `this` is not here: it is passed from closure to closure.
 
     `batch` and `index` say which *input* message `content()`, `json()`, `meta` and `error()` look at; `meta` is the
-    metadata as modified so far (what `@` reads).
+    metadata as modified so far (what `@` reads; None where a mapping has no message). `root` is the document built so
+    far, NOTHING while nothing is assigned. `fresh` says that the container `root` belongs to this run alone, `owned` which
+    containers below do (by id, kept alive): those may be changed in place, all others are copied before a write.
     """
 
     __slots__ = (
-        "batch", "depth", "environment", "fuel", "index", "maps", "message", "meta", "root", "slots", "unset", "variables",
+        "batch", "depth", "environment", "fresh", "fuel", "index", "maps", "meta", "meta_fresh", "owned", "replaced", "root",
+        "slots", "variables",
     )  # fmt: skip
 
-    def __init__(self, environment: Environment, batch: list[Message], index: int) -> None:
+    def __init__(self, environment: Environment, batch: Sequence[Message], index: int, slots: int) -> None:
         self.environment = environment
         self.batch = batch
         self.index = index
-        self.message: Message | None = batch[index] if 0 <= index < len(batch) else None
-        self.meta: dict[str, Value] = {}
-        self.root: Value = None
-        self.unset: bool = True
+        self.meta: dict[str, Value] | None = None
+        self.meta_fresh = False
+        self.root: Value = NOTHING
+        self.fresh = False
+        self.replaced = False
+        self.owned: dict[int, Any] = {}
         self.variables: dict[str, Value] = {}
-        self.slots: list[Any] = []
+        self.slots: list[Any] = [None] * slots
         self.maps: Mapping[str, Any] = {}
         self.depth = 0
         self.fuel = environment.fuel
 
-    def input(self) -> Message:
-        """The input message at the current index. Raises EvaluationError outside of the batch."""
+    def input(self) -> Message | None:
+        """The input message at the current index (negative: from the end); None outside of the batch."""
         index = self.index
         size = len(self.batch)
         if index < 0:
             index += size
-        if 0 <= index < size:
-            return self.batch[index]
-        raise EvaluationError("target message part does not exist")
+        return self.batch[index] if 0 <= index < size else None
 
     def spend(self, amount: int) -> None:
         """Pay for work that multiplies (elements made by range, bytes by repeat or join). Raises when the run is broke."""

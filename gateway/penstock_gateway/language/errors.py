@@ -2,6 +2,9 @@
 
 ParseError              the text is no mapping: the author's fault; nothing is built
 EvaluationError         one message could not be mapped: it is flagged with the text and passes on unchanged
+    FailedAssignment    … with the line of the statement
+    NoContext           `this` where there is none
+    TooManyMaps         endless recursion of named maps
     WrongType           `expected string value, got null from field `this.x``
     Mismatch            `cannot add types string (from …) and number (from …)`
 
@@ -10,9 +13,16 @@ How origins are named (as in Bento): the first node on the way up that can say w
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from penstock_gateway.document import Number, Value, go_float, kind
 
-__all__ = ["EvaluationError", "Mismatch", "ParseError", "WrongType", "annotated", "wrapped"]
+__all__ = [
+    "EvaluationError", "FailedAssignment", "Mismatch", "NoContext", "ParseError", "TooManyMaps", "WrongType", "annotated",
+    "wrapped",
+]  # fmt: skip
+
+_E = TypeVar("_E", bound="EvaluationError")
 
 
 class ParseError(Exception):
@@ -36,19 +46,50 @@ class ParseError(Exception):
 class EvaluationError(Exception):
     """One run of a mapping failed. `text` is the whole cause as `.catch(err -> …)` sees it, without statement line."""
 
-    def __init__(self, text: str, *, has_origin: bool = False) -> None:
+    def __init__(self, text: str, *, has_origin: bool = False, cause: EvaluationError | None = None) -> None:
         super().__init__(text)
         self._text = text
         self.has_origin = has_origin
-        self.line = 0
+        self.cause = cause
 
     @property
     def text(self) -> str:
         """The cause."""
         return self._text
 
+    def find(self, wanted: type[_E]) -> _E | None:
+        """The first error of this class among this one and its causes."""
+        error: EvaluationError | None = self
+        while error is not None and not isinstance(error, wanted):
+            error = error.cause
+        return error
+
     def __str__(self) -> str:
         return self.text
+
+
+class NoContext(EvaluationError):
+    """`this` was asked for where there is none: outside of everything, or the body is no document."""
+
+    def __init__(self, field: str = "") -> None:
+        super().__init__(f"context was undefined, unable to reference `{field}`" if field else "context was undefined")
+        self.field = field
+
+
+class TooManyMaps(EvaluationError):
+    """Named maps called one another too deeply."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        why = "this could be due to unbounded recursion"
+        super().__init__(f"entering map {name} exceeded maximum allowed stacks of {limit}, {why}")
+
+
+class FailedAssignment(EvaluationError):
+    """A statement failed. Its text says the line, counted from where the mapping or the named map starts."""
+
+    def __init__(self, line: int, cause: EvaluationError) -> None:
+        super().__init__(f"failed assignment (line {line}): {cause.text}", has_origin=cause.has_origin, cause=cause)
+        self.line = line
 
 
 class WrongType(EvaluationError):
@@ -104,9 +145,9 @@ def annotated(error: EvaluationError, origin: str) -> EvaluationError:
         return error
     if type(error) is Mismatch or error.has_origin:
         return error
-    return EvaluationError(f"{origin}: {error.text}", has_origin=True)
+    return EvaluationError(f"{origin}: {error.text}", has_origin=True, cause=error)
 
 
 def wrapped(prefix: str, error: EvaluationError) -> EvaluationError:
     """A new error `prefix + cause`, which remembers whether the cause already has an origin (Go's %w)."""
-    return EvaluationError(prefix + error.text, has_origin=error.has_origin)
+    return EvaluationError(prefix + error.text, has_origin=error.has_origin, cause=error)

@@ -1,0 +1,355 @@
+"""Mappings as they run: statements over messages and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from penstock_gateway.document import DELETED, NOTHING, DocumentError, Sentinel, Value, decode
+from penstock_gateway.language import paths
+from penstock_gateway.language.compiler import Compiler, Names
+from penstock_gateway.language.context import Environment, Execution
+from penstock_gateway.language.errors import EvaluationError, FailedAssignment, NoContext, TooManyMaps, WrongType
+from penstock_gateway.language.gotext import go_type, go_value
+from penstock_gateway.language.nodes import Assignment, Branching, Program, Statement
+from penstock_gateway.language.paths import NO_DOCUMENT, Closure
+from penstock_gateway.language.values import bytes_of, to_bytes
+
+if TYPE_CHECKING:
+    from penstock_gateway.message import Message
+
+Run = Callable[[Execution, Value], None]
+
+
+def _assign_root(value: Closure) -> Run:
+    def run(ctx: Execution, this: Value) -> None:
+        result = value(ctx, this)
+        if result is not NOTHING:
+            ctx.root = result
+            ctx.fresh = False
+            ctx.replaced = True
+
+    return run
+
+
+def _assign_field(key: str, value: Closure) -> Run:
+    """A field directly below root: the common target."""
+    path = (key,)
+
+    def run(ctx: Execution, this: Value) -> None:
+        result = value(ctx, this)
+        if type(result) is Sentinel:
+            if result is DELETED:
+                paths.remove(ctx, path)
+            return
+        root = ctx.root
+        if type(root) is dict:
+            if not ctx.fresh:
+                ctx.root = root = root.copy()
+                ctx.fresh = True
+                ctx.owned = {}
+            root[key] = result
+        else:
+            paths.write(ctx, path, result)
+
+    return run
+
+
+def _assign_path(path: tuple[str, ...], value: Closure) -> Run:
+    def run(ctx: Execution, this: Value) -> None:
+        result = value(ctx, this)
+        if type(result) is not Sentinel:
+            paths.write(ctx, path, result)
+        elif result is DELETED:
+            paths.remove(ctx, path)
+
+    return run
+
+
+def _assign_variable(name: str, value: Closure) -> Run:
+    def run(ctx: Execution, this: Value) -> None:
+        result = value(ctx, this)
+        if result is DELETED:
+            ctx.variables.pop(name, None)
+        elif result is not NOTHING:
+            ctx.variables[name] = result
+
+    return run
+
+
+def _assign_meta(path: tuple[str, ...], value: Closure) -> Run:
+    def run(ctx: Execution, this: Value) -> None:
+        result = value(ctx, this)
+        if result is NOTHING:
+            return
+        if ctx.meta is None:
+            raise EvaluationError("unable to assign metadata in the current context")
+        if not path:
+            if result is not DELETED and type(result) is not dict:
+                why = f"setting root meta object requires object value, received: {go_type(result)}"
+                raise EvaluationError(why)
+            ctx.meta = {} if result is DELETED else result.copy()
+            ctx.meta_fresh = True
+            return
+        if not ctx.meta_fresh:
+            ctx.meta = ctx.meta.copy()
+            ctx.meta_fresh = True
+        if result is DELETED:
+            ctx.meta.pop(path[0], None)
+        else:
+            ctx.meta[path[0]] = result
+
+    return run
+
+
+def _branching(branches: list[tuple[Closure | None, str, list[Run]]]) -> Run:
+    def run(ctx: Execution, this: Value) -> None:
+        for place, (test, origin, body) in enumerate(branches):
+            if test is not None and not _holds(ctx, this, test, origin, place + 1):
+                continue
+            for statement in body:
+                statement(ctx, this)
+            return
+
+    return run
+
+
+def _holds(ctx: Execution, this: Value, test: Closure, origin: str, place: int) -> bool:
+    """The condition of a statement: here null is no false."""
+    try:
+        value = test(ctx, this)
+    except EvaluationError as error:
+        text = f"failed to check if condition {place}: {error.text}"
+        raise EvaluationError(text, has_origin=error.has_origin, cause=error) from None
+    if type(value) is not bool:
+        raise EvaluationError(f"{origin} resolved to a non-boolean value {go_value(value)} ({go_type(value)})")
+    return value
+
+
+class Statements:
+    """Compiled statements of a mapping or a named map, with their lines and the number of slots they need."""
+
+    def __init__(self, statements: Sequence[Statement]) -> None:
+        compiler = Compiler()
+        names = compiler.top()
+        self.list = [(statement.line, self._compile(compiler, names, statement)) for statement in statements]
+        self.slots = compiler.slots
+
+    def _compile(self, compiler: Compiler, names: Names, statement: Statement) -> Run:
+        if isinstance(statement, Branching):
+            return _branching(
+                [
+                    (
+                        compiler.expression(test, names) if test is not None else None,
+                        test.annotation if test is not None else "",
+                        [self._compile(compiler, names, inner) for inner in body],
+                    )
+                    for test, body in statement.branches
+                ]
+            )
+        return self._assignment(statement, compiler.expression(statement.value, names))
+
+    def _assignment(self, statement: Assignment, value: Closure) -> Run:
+        if statement.where == "let":
+            return _assign_variable(statement.path[0], value)
+        if statement.where == "meta":
+            return _assign_meta(statement.path, value)
+        if not statement.path:
+            return _assign_root(value)
+        if len(statement.path) == 1 and statement.path[0] not in ("-", "*"):
+            return _assign_field(statement.path[0], value)
+        return _assign_path(statement.path, value)
+
+    def run(self, ctx: Execution, this: Value, *, follow: bool = False) -> None:
+        """All statements in order. Raises FailedAssignment with the line of the one that failed.
+
+        With `follow`, `this` is the document as it is changed, until root is replaced as a whole.
+        """
+        line = 0
+        try:
+            for line, statement in self.list:
+                statement(ctx, this)
+                if follow and not ctx.replaced:
+                    this = ctx.root
+                    ctx.fresh = False
+        except EvaluationError as error:
+            raise FailedAssignment(line, error) from None
+        except RecursionError:
+            raise FailedAssignment(line, EvaluationError("the values are nested too deeply")) from None
+        except (OverflowError, MemoryError) as error:
+            raise FailedAssignment(line, EvaluationError(f"{type(error).__name__}: {error}")) from None
+
+
+def _innermost(error: FailedAssignment) -> FailedAssignment:
+    """Of nested failures Bento reports the innermost statement; endless recursion is told without its path."""
+    deepest: EvaluationError | None = error
+    found = error
+    while deepest is not None:
+        if isinstance(deepest, FailedAssignment):
+            found = deepest
+        deepest = deepest.cause
+    recursion = found.find(TooManyMaps)
+    return found if recursion is None else FailedAssignment(found.line, recursion)
+
+
+class CompiledMap:
+    """A named map: called by `apply` with the value that becomes its `this`."""
+
+    def __init__(self, name: str, statements: Statements) -> None:
+        self.name = name
+        self.statements = statements
+
+    def __call__(self, ctx: Execution, value: Value) -> Value:
+        """The root the map builds; NOTHING when it assigns none."""
+        saved = (ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.variables, ctx.slots)
+        ctx.root, ctx.fresh, ctx.owned = NOTHING, False, {}
+        ctx.variables, ctx.slots = {}, [None] * self.statements.slots
+        ctx.depth += 1
+        try:
+            self.statements.run(ctx, value)
+            return ctx.root
+        except FailedAssignment as error:
+            raise _innermost(error) from None
+        finally:
+            ctx.depth -= 1
+            ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.variables, ctx.slots = saved
+
+
+class Mapping:
+    """A compiled mapping. One object serves any number of messages, one after the other."""
+
+    def __init__(self, program: Program, environment: Environment, source: str = "") -> None:
+        self.source = source
+        self._environment = environment
+        self._exact = program.exact
+        self._statements = Statements(program.statements)
+        self._maps = {name: CompiledMap(name, Statements(found.statements)) for name, found in program.maps.items()}
+
+    def apply(self, batch: Sequence[Message], index: int) -> Message | None:
+        """A new message made from `batch[index]` (the processor `mapping`); None: dropped.
+
+        A root that was never assigned keeps the body byte for byte. The batch is never changed. Raises FailedAssignment.
+        """
+        result = batch[index].copy()
+        ctx = self._execution(batch, index)
+        ctx.meta, ctx.meta_fresh = result.meta, True
+        self._run(ctx, batch[index], follow=False)
+        return _finish(ctx, result)
+
+    def mutate(self, onto: Message, batch: Sequence[Message], index: int) -> Message | None:
+        """Changes `onto` in place and returns it; None: dropped.
+
+        Root starts as the document of `onto`, `this` is that of `batch[index]`. Where both are the same document (the
+        processor `mutation`, which hands in a copy of the input) `this` sees the changes; where not (`branch.result_map`)
+        it does not. On FailedAssignment the assignments before the failing one have been made.
+        """
+        ctx = self._execution(batch, index)
+        ctx.meta, ctx.meta_fresh = onto.meta, True
+        try:
+            ctx.root = onto.document
+        except DocumentError:
+            ctx.root = NOTHING
+        start = ctx.root
+        try:
+            self._run(ctx, batch[index], follow=start is not NOTHING and _same_document(batch[index], start))
+        except EvaluationError:
+            if ctx.root is not start and ctx.root is not DELETED:
+                _finish(ctx, onto)
+            raise
+        return onto if ctx.root is start and _keep_meta(ctx, onto) else _finish(ctx, onto)
+
+    def check(self, batch: Sequence[Message], index: int) -> bool:
+        """The bool the mapping gives (what `check` fields are); a text that is JSON counts as what it says."""
+        ctx = self._execution(batch, index)
+        ctx.meta = batch[index].meta
+        self._run(ctx, batch[index], follow=False)
+        value = ctx.root
+        if type(value) is bool:
+            return value
+        if value is DELETED:
+            raise EvaluationError("query mapping resulted in deleted message, expected a boolean value")
+        try:
+            if value is NOTHING:
+                value = batch[index].document
+            elif type(value) is str or type(value) is bytes:
+                value = decode(to_bytes(value))
+        except DocumentError as error:
+            raise EvaluationError(error.text) from None
+        if type(value) is bool:
+            return value
+        raise WrongType(value, "bool", origin="mapping")
+
+    def evaluate(
+        self,
+        value: Value,
+        batch: Sequence[Message] = (),
+        index: int = 0,
+        meta: dict[str, Value] | None = None,
+    ) -> Value:
+        """The root that the mapping makes of a value; NOTHING: never assigned; DELETED: deleted. Raises FailedAssignment.
+
+        `meta` is the metadata to read and write (changed in place); without it `meta` statements fail.
+        """
+        ctx = self._execution(batch, index)
+        ctx.meta = meta
+        try:
+            self._statements.run(ctx, value)
+        except FailedAssignment as error:
+            raise _innermost(error) from None
+        if meta is not None and ctx.meta is not None and ctx.meta is not meta:
+            changed = ctx.meta.copy()
+            meta.clear()
+            meta.update(changed)
+        return ctx.root
+
+    def _execution(self, batch: Sequence[Message], index: int) -> Execution:
+        ctx = Execution(self._environment, batch, index, self._statements.slots)
+        ctx.maps = self._maps
+        return ctx
+
+    def _run(self, ctx: Execution, message: Message, *, follow: bool) -> None:
+        """All statements on a message; a missing document is told where it is missed."""
+        why = ""
+        try:
+            this = message.exact_document if self._exact else message.document
+        except DocumentError as error:
+            this = NO_DOCUMENT
+            why = error.text if error.text == "message is empty" else f"parse as json: {error.text}"
+        try:
+            self._statements.run(ctx, this, follow=follow)
+        except FailedAssignment as error:
+            missed = error.find(NoContext) if why else None
+            if missed is None:
+                raise
+            place = f"this.{missed.field}" if missed.field else "this"
+            text = f"unable to reference message as structured (with '{place}'): {why}"
+            raise FailedAssignment(error.line, EvaluationError(text)) from None
+
+
+def _same_document(message: Message, document: Value) -> bool:
+    try:
+        return message.document is document
+    except DocumentError:
+        return False
+
+
+def _keep_meta(ctx: Execution, result: Message) -> bool:
+    if ctx.meta is not None:
+        result.meta = ctx.meta
+    return True
+
+
+def _finish(ctx: Execution, result: Message) -> Message | None:
+    """The message that a run leaves: text and bytes become the body, everything else the document."""
+    root = ctx.root
+    if root is DELETED:
+        return None
+    if ctx.meta is not None:
+        result.meta = ctx.meta
+    if type(root) is str:
+        result.set_raw(bytes_of(root))
+    elif type(root) is bytes:
+        result.set_raw(root)
+    elif root is not NOTHING:
+        result.set_document(root)
+    return result
