@@ -1,0 +1,91 @@
+"""Chooses the partition of a message, as Bento's `kafka` output does: Sarama's partitioners, number for number.
+
+`fnv1a_hash` is Sarama's hash partitioner (FNV-1a 32, signed remainder, then its absolute value); `murmur2_hash` gives what the Java
+client gives. Both choose at random for a message without a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+Choose = Callable[[bytes | None, int], int]
+"""(key or None, number of partitions) → partition."""
+
+_FNV_OFFSET, _FNV_PRIME, _32 = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+
+
+@lru_cache(maxsize=65536)
+def fnv1a(key: bytes) -> int:
+    """FNV-1a, 32 bits, unsigned."""
+    number = _FNV_OFFSET
+    for byte in key:
+        number = ((number ^ byte) * _FNV_PRIME) & _32
+    return number
+
+
+@lru_cache(maxsize=65536)
+def murmur2(key: bytes) -> int:
+    """MurmurHash2 with Kafka's seed, 32 bits, unsigned."""
+    factor = 0x5BD1E995
+    length = len(key)
+    number = 0x9747B28C ^ length
+    for start in range(0, length & ~3, 4):
+        word = (int.from_bytes(key[start : start + 4], "little") * factor) & _32
+        word = ((word ^ (word >> 24)) * factor) & _32
+        number = ((number * factor) & _32) ^ word
+    rest = key[length & ~3 :]
+    if rest:
+        number = ((number ^ int.from_bytes(rest, "little")) * factor) & _32
+    number = ((number ^ (number >> 13)) * factor) & _32
+    return number ^ (number >> 15)
+
+
+def fnv1a_hash(random: Callable[[], float]) -> Choose:
+    """Sarama's `NewHashPartitioner`."""
+
+    def choose(key: bytes | None, count: int) -> int:
+        if not key:
+            return int(random() * count)
+        number = fnv1a(key)
+        signed = number - (1 << 32) if number >> 31 else number
+        return abs(signed) % count  # Go's remainder keeps the sign, and Sarama takes its absolute value
+
+    return choose
+
+
+def murmur2_hash(random: Callable[[], float]) -> Choose:
+    """The Java client's partition of a key."""
+
+    def choose(key: bytes | None, count: int) -> int:
+        if not key:
+            return int(random() * count)
+        return (murmur2(key) & 0x7FFFFFFF) % count
+
+    return choose
+
+
+def at_random(random: Callable[[], float]) -> Choose:
+    """Any partition."""
+    return lambda key, count: int(random() * count)
+
+
+def round_robin(random: Callable[[], float]) -> Choose:
+    """One after the other, beginning with the first."""
+    following = 0
+
+    def choose(key: bytes | None, count: int) -> int:
+        nonlocal following
+        partition = following if following < count else 0
+        following = partition + 1
+        return partition
+
+    return choose
+
+
+PARTITIONERS: dict[str, Callable[[Callable[[], float]], Choose]] = {
+    "fnv1a_hash": fnv1a_hash,
+    "murmur2_hash": murmur2_hash,
+    "random": at_random,
+    "round_robin": round_robin,
+}
