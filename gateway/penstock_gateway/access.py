@@ -7,6 +7,7 @@ limit means no limit, and so it is the most generous one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeVar
@@ -171,6 +172,14 @@ def read_api(data: bytes) -> ApiDocument:
 def read_keys(data: bytes) -> KeyShard:
     """Parse a shard of keys; raises ConfigError."""
     return _read(data, KeyShard)
+
+
+def revision(documents: Mapping[str, bytes]) -> str:
+    """What identifies a set of documents (file name with its folder → content) to whoever asks which are in force."""
+    whole = hashlib.sha256()
+    for name in sorted(documents):
+        whole.update(f"{name}\0{len(documents[name])}\0".encode() + documents[name])
+    return whole.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

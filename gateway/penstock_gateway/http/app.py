@@ -1,20 +1,25 @@
 """The edge of the gateway: the public port with the doors of its APIs, and what happens there when access changes.
 
-edge = Edge(hub, metrics, pod="orders-7d9f")
-edge.apply(table)                       # again whenever the access documents changed
-port = await edge.start("0.0.0.0", 8080)
-remove = edge.add_route("shop/orders", "publish", route)
+app = App(folder, hub, metrics)             # folder: access/ and keys/, watched as long as it runs
+remove = app.add_route("shop/orders", "publish", route)
+await app.start("0.0.0.0", 8080)
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from penstock_gateway import watch
 from penstock_gateway.errors import NotSupported
 from penstock_gateway.http.apis import Doors
+from penstock_gateway.http.files import AccessFiles
 from penstock_gateway.http.listener import MOST, Listener
 from penstock_gateway.http.serving import Site, entry_of_route
 from penstock_gateway.http.table import AccessTable
@@ -24,26 +29,34 @@ from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import OutletOptions, Route
 
 _FORGET_SECONDS = 60.0
+_SECOND_LOOK = 0.15
+"""A document that cannot be read is read again after this time before it denies: it may be half written."""
+
+_log = logging.getLogger(__name__)
 
 
-class Edge:
+class App:
     """The public side of a gateway with access rules. One per process."""
 
     def __init__(
         self,
+        folder: Path,
         hub: Hub,
         metrics: Metrics,
         *,
-        pod: str = "gateway",
+        pod: str = os.environ.get("HOSTNAME", "gateway"),
         randomness: Callable[[], float] = random.random,
         most: int = MOST,
     ) -> None:
+        self.port = 0
         self._hub, self._metrics = hub, metrics
+        self._files = AccessFiles(folder)
         self._sites: dict[str, Site] = {}
         self.state = State(pod, randomness)
         self.doors = Doors(metrics, self.state, self.site)
         self._listener = Listener(self.doors.handle, metrics.gateway, most, self._tick)
         self._swept = 0.0
+        self._watcher: asyncio.Task[None] | None = None
 
     def site(self, api: str) -> Site:
         """The routes of an API."""
@@ -65,22 +78,49 @@ class Edge:
 
         return gone
 
-    async def start(self, host: str, port: int) -> int:
-        """Open the public port; the result is its number."""
-        return await self._listener.open(host, port)
+    async def start(self, host: str, port: int) -> None:
+        """Read the access documents, open the public port (0 = any; see `port`), and follow changes of the documents."""
+        self._load()
+        self.port = await self._listener.open(host, port)
+        self._watcher = asyncio.create_task(self._follow(), name="watch access documents")
+
+    async def _follow(self) -> None:
+        async for _ in watch.changes(*self._files.folders):
+            try:
+                await self.reload()
+            except Exception:
+                _log.exception("the access documents could not be read again")
+
+    async def reload(self) -> None:
+        """Read the documents again and put them in force."""
+        table = self._files.read(self._expected())
+        if self._files.faults:
+            await asyncio.sleep(_SECOND_LOOK)
+            table = self._files.read(self._expected())
+        self._apply(table)
+
+    def _load(self) -> None:
+        self._apply(self._files.read(self._expected()))
+
+    def _expected(self) -> set[str]:
+        return {api for api, site in self._sites.items() if site.serves()}
 
     @property
     def table(self) -> AccessTable:
         """The access documents in force."""
         return self.doors.table
 
-    def apply(self, table: AccessTable) -> int:
-        """Put other access documents in force and close what they do not allow any more; how many streams that were."""
+    def _apply(self, table: AccessTable) -> None:
+        counters = self._metrics.gateway
+        counters.reloads += 1
+        counters.reloaded_at = time.time()
+        counters.unreadable = len(self._files.faults)
         self.doors.table = table
-        return self.enforce()
+        closed = self.enforce()
+        _log.info("access documents %s in force: %d APIs, %d streams closed", table.revision, len(table.doors), closed)
 
     def enforce(self) -> int:
-        """Close the live streams that the documents do not allow (any more); also called now and then, for clocks that jump."""
+        """Close the live streams that the documents do not allow any more; how many."""
         wall, closed = time.time(), 0
 
         def verdict(grant: Any) -> str | None:
@@ -99,14 +139,31 @@ class Edge:
             self._swept = now
             self.state.sweep(now)
 
-    def refuse(self) -> None:
+    def status(self) -> dict[str, Any]:
+        """Which documents are in force, for `/status`; no secret."""
+        apis = {
+            door.id: {
+                "state": door.document.state if door.document else "Unreadable",
+                "reason": door.reason,
+                "listenPath": door.listen_path,
+                "keys": door.key_count,
+                "clashes": self.site(door.id).clashes,
+            }
+            for door in self.table.doors.values()
+        }
+        return {"revision": self.table.revision, "faults": dict(self._files.faults), "apis": apis}
+
+    async def stop_accepting(self) -> None:
         """Accept no more connections, and end those that are open with their next answer."""
         self.doors.closing = True
         self._listener.refuse()
 
-    async def close(self, seconds: float = 5.0) -> None:
+    async def stop(self, seconds: float = 5.0) -> None:
         """Let requests under way finish for that long, then cut what is left."""
-        self.refuse()
+        await self.stop_accepting()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait({self._watcher})
         for socket in list(self.doors.live):
             socket.end(1001, "the gateway is going away")
         await self._listener.close(seconds)

@@ -54,6 +54,10 @@ class Site:
         self._all = self.inputs
         self.clashes: list[str] = []
 
+    def serves(self) -> bool:
+        """Whether there is any route."""
+        return any(True for _ in self.table().entries)
+
     def changed(self) -> None:
         """The inputs' routes are others now."""
         self._seen = []
