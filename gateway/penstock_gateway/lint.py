@@ -50,7 +50,7 @@ def _language(stream: StreamConfig, names: Mapping[str, str]) -> Iterator[Proble
     environment = language.Environment(variables=names)
     compilers = {
         "mapping": language.compile_mapping,
-        "query": language.compile_query,
+        "query": language.compile_mapping,
         "interpolated": language.compile_interpolation,
     }
     for component in stream.components():

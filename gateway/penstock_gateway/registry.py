@@ -436,8 +436,8 @@ class Context(Protocol):
     def mapping(self, text: str, *field_path: str | int) -> language.Mapping:
         """Compile a mapping; a mistake is a ConfigError at this component's path + `field_path`."""
 
-    def query(self, text: str, *field_path: str | int) -> language.Query:
-        """Compile one expression."""
+    def check(self, text: str, *field_path: str | int) -> language.Mapping:
+        """Compile a check: a mapping whose `check` gives a bool."""
 
     def interpolation(self, text: str, *field_path: str | int) -> language.Interpolation:
         """Compile text with `${! … }` in it."""

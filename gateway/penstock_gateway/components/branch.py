@@ -36,7 +36,7 @@ class BranchProcessor:
 
     async def process(self, batch: Batch) -> list[Batch]:
         """The same batch, each message with its result mapped in or its failure marked."""
-        results = list(batch)
+        results: list[Message | None] = list(batch)
         requests: Batch = []
         places: list[int] = []
         for n in range(len(batch)):
@@ -48,9 +48,10 @@ class BranchProcessor:
         if requests:
             answers = [answer for part in await self.chain.process(requests) for answer in part]
             self._merge(batch, results, places, answers)
-        return [results]
+        kept = [result for result in results if result is not None]
+        return [kept] if kept else []
 
-    def _request(self, batch: Batch, n: int, results: Batch) -> Message | None:
+    def _request(self, batch: Batch, n: int, results: list[Message | None]) -> Message | None:
         if self.request is None:
             return batch[n].copy()
         try:
@@ -59,7 +60,7 @@ class BranchProcessor:
             results[n] = self._failed(batch[n], f"request mapping failed: {error}")
             return None
 
-    def _merge(self, batch: Batch, results: Batch, places: list[int], answers: Batch) -> None:
+    def _merge(self, batch: Batch, results: list[Message | None], places: list[int], answers: Batch) -> None:
         if len(answers) != len(places):
             text = "child processors resulted in zero messages"
             if answers:
@@ -74,10 +75,10 @@ class BranchProcessor:
             elif self.result is not None:
                 results[n] = self._overlay(batch[n], answers, place)
 
-    def _overlay(self, original: Message, answers: Batch, place: int) -> Message:
+    def _overlay(self, original: Message, answers: Batch, place: int) -> Message | None:
         assert self.result is not None
         try:
-            return self.result.overlay(original, answers, place)
+            return self.result.mutate(original.copy(), answers, place)
         except language.EvaluationError as error:
             return self._failed(original, f"result mapping failed: {error}")
 

@@ -44,15 +44,12 @@ class MappingProcessor:
     def __init__(self, mapping: language.Mapping, context: Context) -> None:
         self.mapping, self.context = mapping, context
 
-    def _apply(self, batch: Batch, index: int) -> Message | None:
-        return self.mapping.apply(batch, index)
-
     async def process(self, batch: Batch) -> list[Batch]:
         """One batch, without the messages that were deleted."""
         results: Batch = []
         for index, message in enumerate(batch):
             try:
-                result = self._apply(batch, index)
+                result: Message | None = self.mapping.apply(batch, index)
             except language.EvaluationError as error:
                 result = message.copy()
                 result.failure = self.context.failure(str(error))
@@ -72,10 +69,13 @@ class MutationProcessor(MappingProcessor):
     async def process(self, batch: Batch) -> list[Batch]:
         """One batch, without the messages that were deleted."""
         results: Batch = []
-        for index in range(len(batch)):
-            result, error = self.mapping.mutate(batch, index)
+        for index, message in enumerate(batch):
+            edited = message.copy()
+            try:
+                result = self.mapping.mutate(edited, batch, index)
+            except language.EvaluationError as error:
+                edited.failure = self.context.failure(str(error))
+                result = edited
             if result is not None:
-                if error is not None:
-                    result.failure = self.context.failure(str(error))
                 results.append(result)
         return [results] if results else []

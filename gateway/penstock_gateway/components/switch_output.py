@@ -38,14 +38,14 @@ class Switch(Config):
         """Compile the checks and build the outputs."""
         cases = []
         for n, case in enumerate(self.cases):
-            check = context.query(case.check, "cases", n, "check") if case.check else None
+            check = context.check(case.check, "cases", n, "check") if case.check else None
             cases.append(_Case(check, context.output(case.output), case.continue_))
         return SwitchOutput(cases, self, context)
 
 
 @dataclass(slots=True)
 class _Case:
-    check: language.Query | None
+    check: language.Mapping | None
     output: Output
     goes_on: bool
 
@@ -96,7 +96,7 @@ class SwitchOutput:
         if case.check is None:
             return True
         try:
-            return case.check.test(batch, n)
+            return case.check.check(batch, n)
         except language.EvaluationError as error:
             self.context.log.error("Failed to test case: %s", error)
             return False

@@ -31,14 +31,14 @@ class Switch(Config):
         """Compile the checks and build the chains."""
         cases = []
         for n, case in enumerate(self.value):
-            check = context.query(case.check, n, "check") if case.check else None
+            check = context.check(case.check, n, "check") if case.check else None
             cases.append(_Case(check, context.processors(case.processors), case.fallthrough))
         return SwitchProcessor(cases, context)
 
 
 @dataclass(slots=True)
 class _Case:
-    check: language.Query | None
+    check: language.Mapping | None
     chain: Processor
     fallthrough: bool
 
@@ -75,10 +75,11 @@ class SwitchProcessor:
     def _split(
         self, case: _Case, batch: Batch, waiting: list[tuple[int, Message]], done: list[Batch]
     ) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
-        taken, left = [], []
+        taken: list[tuple[int, Message]] = []
+        left: list[tuple[int, Message]] = []
         for n, message in waiting:
             try:
-                fits = case.check is None or case.check.test(batch, n)
+                fits = case.check is None or case.check.check(batch, n)
             except language.EvaluationError as error:
                 failed = message.copy()
                 failed.failure = self.context.failure(f"failed to execute switch check: {error}")

@@ -136,12 +136,9 @@ class EngineContext:
         except language.ParseError as error:
             raise self._mistake(error, field_path) from error
 
-    def query(self, text: str, *field_path: str | int) -> language.Query:
-        """Compile one expression."""
-        try:
-            return language.compile_query(text, environment=self.shared.environment)
-        except language.ParseError as error:
-            raise self._mistake(error, field_path) from error
+    def check(self, text: str, *field_path: str | int) -> language.Mapping:
+        """Compile a check: a mapping whose `check` gives a bool."""
+        return self.mapping(text, *field_path)
 
     def interpolation(self, text: str, *field_path: str | int) -> language.Interpolation:
         """Compile text with `${! … }` in it."""
@@ -190,7 +187,7 @@ class EngineContext:
         """The trigger of a batch policy, its check compiled."""
         if not policy.check:
             return Trigger(policy)
-        return Trigger(policy, self.query(policy.check, "batching", "check").test)
+        return Trigger(policy, self.check(policy.check, "batching", "check").check)
 
     def output(self, slot: Slot) -> Sink:
         """The runtime of an output."""

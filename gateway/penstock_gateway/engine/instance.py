@@ -120,14 +120,16 @@ class Instance:
                 run.cancel()
         self.ended.set()
 
-    async def stop(self, grace: float = 20.0) -> None:
-        """Stop reading, settle what is under way within `grace` seconds, commit, leave."""
+    async def stop(self, grace: float = 20.0) -> bool:
+        """Stop reading, settle what is under way within `grace` seconds, commit, leave; False when that was too short."""
+        in_time = True
         for source in self.sources:
             source.stop()
         self.sink.flush()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=grace)
             if not self._task.done():
+                in_time = False
                 self.shared.log.warning("stopped with unsettled messages after %g s; they will come again", grace)
                 self._task.cancel()
                 await asyncio.wait({self._task})
@@ -138,6 +140,7 @@ class Instance:
             await sink.close()
         for cache in self.shared.built_caches.values():
             await cache.close()
+        return in_time
 
     def status(self) -> dict[str, Any]:
         """What `/status` says of the stream: no message, no secret."""
