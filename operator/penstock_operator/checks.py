@@ -87,21 +87,21 @@ def path_owner(world: World, api: StreamAPI) -> Name | None:
 
 
 def _configurations_are_valid(world: World, api: StreamAPI) -> Finding | None:
+    problems = config_problems(world, api)
+    return Finding("ConfigInvalid", _listed(problems)) if problems else None
+
+
+def config_problems(world: World, api: StreamAPI) -> list[Problem]:
+    """Everything that is wrong with the configurations of an API's streams, with paths from the top of the document."""
+    defined = {variable.name for variable in (api.spec.variables if api.spec else None) or ()}
     problems: list[Problem] = []
     for _, path, config, wrong in render.configurations(world, api):
         problems += wrong
-        compiled = None if config is None else world.compiled.get(render.digest(config))
+        compiled = None if config is None else world.compiled.get(render.compile_digest(world, api, config))
         for problem in compiled.problems if compiled else ():
             problems.append(Problem(problem.text, (*path, *problem.path), rule=problem.rule))
-    return Finding("ConfigInvalid", _listed(problems)) if problems else None
-
-
-def _variables_are_defined(world: World, api: StreamAPI) -> Finding | None:
-    defined = {variable.name for variable in (api.spec.variables if api.spec else None) or ()}
-    problems: list[Problem] = []
-    for _, path, config, _ in render.configurations(world, api):
         problems += render.undefined_variables(config, defined, path)
-    return Finding("ConfigInvalid", _listed(problems)) if problems else None
+    return problems
 
 
 def _delivery_is_possible(world: World, api: StreamAPI) -> Finding | None:
@@ -144,7 +144,6 @@ API_ACCEPTED: tuple[Check[StreamAPI], ...] = (
     _spec_is_valid,
     _path_is_free,
     _configurations_are_valid,
-    _variables_are_defined,
     _delivery_is_possible,
     _document_fits,
 )

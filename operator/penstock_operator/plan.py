@@ -136,9 +136,9 @@ def _plan_api(world: World, api: StreamAPI, now: float) -> Plan:
     if accepted is None and resolved is None:
         pipeline = render.pipeline(world, api)
         documents.insert(0, Document("pipeline", api.meta.name, "pipeline.json", pipeline))
-    revision = render.digest([document.body for document in documents if document.kind != "pipeline"])
+    held = revision(documents)
     expected = render.document_hash(pipeline) if pipeline else None
-    programmed = _api_programmed(world, api, expected, revision)
+    programmed = _api_programmed(world, api, expected, held)
     outcome = Outcome(accepted, resolved, programmed, _api_blocked(world, api, now))
     conditions, again = status.summary(outcome, _previous(api), now)
     conditions += _connected(world, api) + _advice(world, api)
@@ -152,7 +152,7 @@ def _plan_api(world: World, api: StreamAPI, now: float) -> Plan:
     return Plan(
         apply=tuple(documents),
         create=(f"signing/{stem}.json", "admin.json"),
-        nudge=(api.meta.name,) if facts is not None and facts.revision != revision else (),
+        nudge=(api.meta.name,) if facts is not None and facts.revision != held else (),
         status=_status(api, merged, _api_fields(world, api, path, expected, records)),
         again_in=_again(now, again),
     )
@@ -170,13 +170,18 @@ def access_documents(world: World, api: StreamAPI, path: str, now: float) -> Ite
         yield Document("keys", name, f"keys/{stem}-{number}.json", shard)
 
 
-def _api_programmed(world: World, api: StreamAPI, expected: str | None, revision: str) -> Finding | None:
+def revision(documents: Iterable[Document]) -> str:
+    """Names the hot documents of one API."""
+    return render.digest([document.body for document in documents if document.kind != "pipeline"])
+
+
+def _api_programmed(world: World, api: StreamAPI, expected: str | None, held: str) -> Finding | None:
     facts = world.gateways.get(api.meta.name)
     if facts is None or facts.ready == 0:
         return Finding("NoGateway", facts.message if facts and facts.message else "no gateway is ready yet")
     if expected is not None and facts.hash != expected:
         return Finding("RollingOut", "the gateways do not all run this configuration yet")
-    if facts.revision != revision:
+    if facts.revision != held:
         return Finding("Updating", "the gateways do not all hold the access documents yet")
     return None
 
@@ -289,7 +294,7 @@ def _revision(world: World, api: StreamAPI, now: float) -> str:
         conflict = checks.first(checks.API_ACCEPTED, world, api)
         closed = conflict is not None and conflict.reason in ("InvalidPath", "ListenPathConflict")
         path = "" if closed else checks.listen_path(world, api)
-        known[api.meta.name] = render.digest([it.body for it in access_documents(world, api, path, now)])
+        known[api.meta.name] = revision(access_documents(world, api, path, now))
     return known[api.meta.name]
 
 
@@ -304,7 +309,7 @@ def _plan_key(world: World, key: Key, now: float) -> Plan:
     known = access.credentials(world, key, now)
     mint, events = _minting(world, key, known, apis)
     end = access.expires(world, key, known.found[-1]) if known.found else None
-    programmed = Finding("Pending", known.message) if mint else _records_programmed(world, apis, now)
+    programmed = _key_programmed(world, mint, apis, now)
     outcome = Outcome(accepted, resolved, programmed, _key_blocked(world, key, end, now))
     conditions, again = status.summary(outcome, _previous(key), now)
     merged = status.merge(_previous(key), conditions, key.meta.generation, now)
@@ -314,6 +319,14 @@ def _plan_key(world: World, key: Key, now: float) -> Plan:
         events=events,
         again_in=_again(now, again, end),
     )
+
+
+def _key_programmed(world: World, mint: tuple[Mint, ...], apis: list[Name], now: float) -> Finding | None:
+    if mint:
+        return Finding("Pending", "the credential is being generated")
+    if not apis:
+        return Finding("NoTarget", "no StreamAPI that its policies name is there and lets it in")
+    return _records_programmed(world, apis, now)
 
 
 def _minting(

@@ -14,7 +14,7 @@ SIZE = r"^[1-9][0-9]{0,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 _PART = re.compile(r"([0-9]{1,5})(h|ms|m|s)")
-_SIZE = re.compile(r"([0-9]+)(Ki|Mi|Gi|Ti|k|M|G|T)?")
+_SIZE = re.compile(r"([1-9][0-9]{0,12})(Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -28,7 +28,7 @@ def seconds(text: str) -> float:
 
 def size(value: str | int) -> int:
     """A size in bytes; ValueError says what a size looks like."""
-    found = _SIZE.fullmatch(str(value), re.ASCII) if isinstance(value, str | int) else None
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
     if found is None or isinstance(value, bool):
         raise ValueError("must be a size like '64Ki', '1Mi' or '2G'")
     return int(found[1]) * _FACTORS.get(found[2] or "", 1)

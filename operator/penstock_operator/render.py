@@ -54,6 +54,19 @@ def digest(data: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def values(world: World, api: StreamAPI) -> dict[str, str]:
+    """The variables of an API as far as they are known here; what comes from a Secret is replaced by a word."""
+    given = (api.spec.variables if api.spec else None) or ()
+    return {
+        it.name: world.settings.variables.get(it.name, it.value if it.value is not None else "secret") for it in given
+    }
+
+
+def compile_digest(world: World, api: StreamAPI, config: Any) -> str:
+    """Names a configuration together with the variables it is read with (`World.compiled`)."""
+    return digest([config, values(world, api)])
+
+
 # --- streams ------------------------------------------------------------------------------------------------------------
 
 
@@ -94,7 +107,7 @@ def streams(world: World, api: StreamAPI) -> list[StreamView]:
     spec = api.spec
     found = []
     for stream, path, config, _ in configurations(world, api):
-        compiled = None if config is None else world.compiled.get(digest(config))
+        compiled = None if config is None else world.compiled.get(compile_digest(world, api, config))
         verdict = None
         if compiled is not None and not compiled.problems and spec is not None:
             wish = _wish(spec.delivery)

@@ -108,7 +108,7 @@ class World:
     known: frozenset[str] = NEEDED
     settings: Settings = field(default_factory=Settings)
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
-    """What is known of stream configurations, by their digest (`render.digest`)."""
+    """What is known of stream configurations, by their digest (`render.compile_digest`)."""
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What decisions derive once from this snapshot."""
 

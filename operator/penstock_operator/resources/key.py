@@ -41,8 +41,8 @@ class KeySource(Model):
 
 
 _UNIQUE = (
-    "self.policyRefs.all(x, self.policyRefs.exists_one(y, x.name == y.name && has(x.namespace) == has(y.namespace)"
-    " && (!has(x.namespace) || x.namespace == y.namespace)))"
+    "self.policyRefs.all(x, self.policyRefs.exists_one(y, x.name == y.name && has(x.__namespace__) == has(y.__namespace__)"
+    " && (!has(x.__namespace__) || x.__namespace__ == y.__namespace__)))"
 )
 
 

@@ -1,0 +1,91 @@
+"""Asks the gateway's configuration language about a stream: what is wrong with it, else the facts that decide its delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from penstock_gateway import config, lint, variables
+from penstock_gateway.delivery import InputFacts, OutputFacts, ProcessorFacts
+from penstock_gateway.registry import Component, Kind
+from penstock_operator import render
+from penstock_operator.world import Compiled, World
+
+_GROUPS = ("consumer_group", "durable", "queue", "queue_group")
+
+
+def compile_world(world: World, known: Mapping[str, Compiled]) -> dict[str, Compiled]:
+    """What the language says about every configuration of a world, by digest; `known` answers are not asked for again."""
+    found: dict[str, Compiled] = {}
+    for api in world.apis.values():
+        values = render.values(world, api)
+        for _, _, data, _ in render.configurations(world, api):
+            if data is not None:
+                digest = render.compile_digest(world, api, data)
+                found[digest] = known.get(digest) or compile_stream(data, values)
+    return found
+
+
+def compile_stream(data: Any, values: Mapping[str, str]) -> Compiled:
+    """One configuration; `values` stand in for its variables, what is undefined stays as it is and is reported elsewhere."""
+    filled, _ = variables.replace_in_values(data, values.get)
+    problems = lint.lint_stream(filled, (), names=values)
+    stream, _ = config.parse_stream(filled)
+    if stream is None or problems:
+        return Compiled(tuple(problems))
+    every = list(stream.components())
+    return Compiled(
+        (),
+        tuple(_input(component) for component in config.leaf_inputs(stream.input)),
+        tuple(_processor(component) for component in every if component.spec.kind is Kind.PROCESSOR),
+        tuple(_outputs(stream.output)),
+        dict(_endpoints(every)),
+    )
+
+
+def _input(component: Component) -> InputFacts:
+    group = any(bool(getattr(component.config, name, None)) for name in _GROUPS)
+    return InputFacts(
+        component.name,
+        component.label,
+        component.spec.sharing,
+        component.spec.positions,
+        group,
+        path=component.path,
+    )
+
+
+def _processor(component: Component) -> ProcessorFacts:
+    spec = component.spec
+    return ProcessorFacts(component.name, spec.shape, spec.state, spec.effects, component.path)
+
+
+def _outputs(component: Component) -> Iterator[OutputFacts]:
+    inside = [it for it in config.walk(component) if it.spec.kind is Kind.OUTPUT and it is not component]
+    if not inside:
+        yield OutputFacts(component.name, component.spec.clients, component.path)
+    for child in inside:
+        if not any(it.spec.kind is Kind.OUTPUT and it is not child for it in config.walk(child)):
+            yield OutputFacts(child.name, child.spec.clients, child.path)
+
+
+def _endpoints(components: Iterable[Component]) -> Iterator[tuple[str, str]]:
+    """Where clients meet the stream: the paths that are written, or the defaults when none is."""
+    for component in components:
+        if component.name != "http_server":
+            continue
+        given: Any = component.config
+        names = ("stream_path", "ws_path", "path") if component.spec.kind is Kind.OUTPUT else ("path", "ws_path")
+        written = [name for name in names if name in given.model_fields_set] or list(names)
+        for name in names:
+            path = getattr(given, name, "")
+            if name in written and path:
+                yield _end(component, name), str(path)
+
+
+def _end(component: Component, name: str) -> str:
+    if component.spec.kind is Kind.INPUT:
+        return "post" if name == "path" else "ws_in"
+    if name == "stream_path":
+        return "sse" if getattr(component.config, "stream_format", "") == "event_source" else "stream"
+    return "get" if name == "path" else "ws"
