@@ -32,21 +32,20 @@ def pi() -> float:
     context=True,
 )
 def range_(start: int, stop: int, step: int) -> Callable[[Execution], list[Value]]:
-    """Give the integers from start to below stop."""
+    """Give the integers from start towards stop, step by step."""
     if step == 0:
         raise EvaluationError("step must be greater than or less than 0")
     if step > 0 and start >= stop:
         raise EvaluationError(f"with positive step arg start ({start}) must be < stop ({stop})")
     if step < 0 and stop >= start:
         raise EvaluationError(f"with negative step arg stop ({stop}) must be <= start ({start})")
-    numbers = range(start, stop, step)
-    size = (abs(stop - start) - 1) // abs(step) + 1
+    size = abs(stop - start) // abs(step)  # a last step that would not reach stop in full is not taken, as in Bento
     if size > MAX_RANGE:
         raise EvaluationError(f"a range of {size} elements exceeds the limit of {MAX_RANGE}")
 
     def run(ctx: Execution) -> list[Value]:
         ctx.spend(size)
-        return list(numbers)
+        return list(range(start, start + size * step, step))
 
     return run
 

@@ -13,6 +13,7 @@ from penstock_gateway.language.methods import (
     strings,
     times,
     widths,
+    yamldocs,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "strings",
     "times",
     "widths",
+    "yamldocs",
 ]
