@@ -37,7 +37,7 @@ from penstock_gateway.document_syntax import MAX_DEPTH, DocumentError, complaint
 __all__ = [
     "DELETED", "INT64_MAX", "INT64_MIN", "MAX_DEPTH", "NOTHING", "DocumentError", "Float32", "Int8", "Int16", "Int32",
     "Number", "Sentinel", "Timestamp", "Uint8", "Uint16", "Uint32", "Uint64", "Value", "decode", "decode_exact", "encode",
-    "go_float", "go_float_json", "kind",
+    "go_float", "go_float_json", "is_plain", "kind",
 ]  # fmt: skip
 
 INT64_MIN = -(2**63)
@@ -56,14 +56,10 @@ class Number(msgspec.Struct, frozen=True, gc=False):
     def value(self) -> int | float:
         """The number as Go's json.Number gives it: Int64() if that works, else Float64()."""
         text = self.text
-        if len(text) < 19 or not ("." in text or "e" in text or "E" in text):
-            try:
-                whole = int(text) if len(text) <= 20 else INT64_MAX + 1
-            except ValueError:
-                return float(text)
-            if INT64_MIN <= whole <= INT64_MAX:
-                return whole
-        return float(text)
+        if "." in text or len(text) > 20 or "e" in text or "E" in text:
+            return float(text)
+        whole = int(text)
+        return whole if INT64_MIN <= whole <= INT64_MAX else float(text)
 
 
 class Int8(int):
@@ -222,28 +218,41 @@ _fragment = orjson.Fragment
 # A float that orjson writes in another way than Go ends like this; a hit inside a string only costs the slow writer.
 _other_float = re.compile(rb"\.0(?:[,\]}]|$)").search
 _other_exponent = re.compile(rb"e[-+]?[1-9][0-9]{0,2}(?:[,\]}]|$)").search
-_null_word = b"null"
 
 
-def encode(value: Value) -> bytes:
+def encode(value: Value, *, plain: bool = False) -> bytes:
     """Compact JSON: keys sorted bytewise, floats as Go prints them, no HTML escaping, bytes as base64.
 
-    A document that holds NaN or an infinity gives an empty body, as in Bento. Raises DocumentError for nesting beyond
-    what can be written.
+    A document that holds NaN or an infinity gives an empty body, as in Bento. `plain` says that `is_plain(value)` is
+    known to hold, which saves looking for floats. Raises DocumentError for nesting beyond what can be written.
     """
     try:
         out = _write(value, _foreign, _OPTIONS)
     except TypeError:  # orjson.JSONEncodeError: lone surrogates, more than 254 levels, integers beyond 64 bits
         return _write_slowly(value)
-    if (
-        _other_exponent(out)
-        or (b".0" in out and _other_float(out))
-        or b"\xe2\x80\xa8" in out
-        or b"\xe2\x80\xa9" in out
-        or (_null_word in out and _holds_unfit_float(value))
-    ):
+    if 0xE2 in out and (b"\xe2\x80\xa8" in out or b"\xe2\x80\xa9" in out):
+        return _write_slowly(value)
+    if plain:
+        return out
+    if (b".0" in out and _other_float(out)) or _other_exponent(out) or (b"null" in out and _holds_unfit_float(value)):
         return _write_slowly(value)
     return out
+
+
+def is_plain(value: Value) -> bool:
+    """Whether no float is inside that orjson writes in another way than Go: integral, very small, very large, NaN."""
+    kind = type(value)
+    if kind is float:
+        return 1e-5 <= abs(value) < 1e16 and not value.is_integer()
+    if kind is dict:
+        value = value.values()
+    elif kind is not list:
+        return True
+    for item in value:
+        kind = type(item)
+        if (kind is float or kind is dict or kind is list) and not is_plain(item):
+            return False
+    return True
 
 
 def _foreign(value: Value) -> Value:

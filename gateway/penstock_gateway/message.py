@@ -44,7 +44,7 @@ class Reply:
 class Message:
     """One message. `index` is its place in the batch its input handed over (-1: unknown), kept by copies."""
 
-    __slots__ = ("_document", "_raw", "failure", "index", "meta", "origin", "reply")
+    __slots__ = ("_document", "_plain", "_raw", "failure", "index", "meta", "origin", "reply")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Message:
     ) -> None:
         self._raw = b"" if raw is None and document is _ABSENT else raw
         self._document = document
+        self._plain = False
         self.meta: dict[str, Any] = {} if meta is None else meta
         self.failure: Failure | None = None
         self.origin = origin
@@ -66,7 +67,7 @@ class Message:
     def raw(self) -> bytes:
         """The body as bytes; a document is written as JSON with sorted keys."""
         if self._raw is None:
-            self._raw = documents.encode(self._document)
+            self._raw = documents.encode(self._document, plain=self._plain)
         return self._raw
 
     @property
@@ -74,7 +75,13 @@ class Message:
         """The body as a value; raises `document.DocumentError` when it is not JSON."""
         if self._document is _ABSENT:
             self._document = documents.decode(self._raw or b"")
+            self._plain = True
         return self._document
+
+    @property
+    def plain(self) -> bool:
+        """Whether the document is known to hold no float that needs a closer look when it is written (`document.encode`)."""
+        return self._plain
 
     @property
     def exact_document(self) -> Any:
@@ -85,14 +92,14 @@ class Message:
         """Replace the body by bytes."""
         self._raw, self._document = raw, _ABSENT
 
-    def set_document(self, value: Any) -> None:
-        """Replace the body by a value; the bytes are made when somebody asks for them."""
-        self._raw, self._document = None, value
+    def set_document(self, value: Any, *, plain: bool = False) -> None:
+        """Replace the body by a value; the bytes are made when somebody asks for them. `plain`: see the property."""
+        self._raw, self._document, self._plain = None, value, plain
 
     def copy(self) -> Message:
         """A message that may be changed without this one noticing."""
         twin = Message.__new__(Message)
-        twin._raw, twin._document = self._raw, self._document
+        twin._raw, twin._document, twin._plain = self._raw, self._document, self._plain
         twin.meta, twin.failure = self.meta.copy(), self.failure
         twin.origin, twin.index, twin.reply = self.origin, self.index, self.reply
         return twin

@@ -137,7 +137,7 @@ def _on_value(case: Case, environment: Environment) -> dict[str, Any]:
 
 
 def _on_query(case: Case, environment: Environment) -> dict[str, Any]:
-    query = compile_query(case["mapping"], environment=environment)
+    query = compile_query(case["mapping"], environment=environment, whole=False)
     batch, index = _batch(case)
     if "input" in case:
         value = query.evaluate(batch, index, case["input"])

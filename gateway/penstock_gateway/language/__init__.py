@@ -39,9 +39,9 @@ def compile_mapping(text: str, *, environment: Environment) -> Mapping:
     return Mapping(parse_mapping(text, environment), environment, text)
 
 
-def compile_query(text: str, *, environment: Environment) -> Expression:
-    """A single expression from its text. Raises ParseError."""
-    node, exact = parse_query(text, environment)
+def compile_query(text: str, *, environment: Environment, whole: bool = True) -> Expression:
+    """A single expression from its text; `whole`: nothing may follow it. Raises ParseError."""
+    node, exact = parse_query(text, environment, whole=whole)
     return Expression(node, environment, exact=exact)
 
 

@@ -84,7 +84,7 @@ def go_slice(items: list[Value] | str | bytes, bounds: list[int | None]) -> Valu
     picked = [items[place] for place in range(first, after, stride)]
     if isinstance(items, str):
         return "".join(str(character) for character in picked)
-    return bytes(picked) if isinstance(items, bytes) else picked
+    return bytes(int(item) for item in picked) if isinstance(items, bytes) else picked
 
 
 class Compiler:
@@ -305,7 +305,7 @@ class Compiler:
             value = target(ctx, this)
             body = ctx.maps.get(name)
             if body is None:
-                raise EvaluationError(f"map {name} was not found" if ctx.maps else "no maps were found")
+                raise EvaluationError(f"map {name} was not found")
             if ctx.depth >= MAX_MAP_DEPTH:
                 raise TooManyMaps(name, MAX_MAP_DEPTH)
             try:

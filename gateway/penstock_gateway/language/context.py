@@ -78,10 +78,11 @@ class Execution:
     metadata as modified so far (what `@` reads; None where a mapping has no message). `root` is the document built so
     far, NOTHING while nothing is assigned. `fresh` says that the container `root` belongs to this run alone, `owned` which
     containers below do (by id, kept alive): those may be changed in place, all others are copied before a write.
+    `plain` says that no awkward float was assigned so far (`document.is_plain`).
     """
 
     __slots__ = (
-        "batch", "depth", "environment", "fresh", "fuel", "index", "maps", "meta", "meta_fresh", "owned", "replaced", "root",
+        "batch", "depth", "environment", "fresh", "fuel", "index", "maps", "meta", "meta_fresh", "owned", "plain", "replaced", "root",
         "slots", "variables",
     )  # fmt: skip
 
@@ -93,6 +94,7 @@ class Execution:
         self.meta_fresh = False
         self.root: Value = NOTHING
         self.fresh = False
+        self.plain = True
         self.replaced = False
         self.owned: dict[int, Any] = {}
         self.variables: dict[str, Value] = {}

@@ -107,7 +107,7 @@ def error_source_label(ctx: Execution) -> str | None:
 @function("error_source_path", context=True)
 def error_source_path(ctx: Execution) -> str | None:
     failure = _failure(ctx)
-    return None if failure is None else failure.path
+    return None if failure is None else failure.path or None
 
 
 @function("error_source_type", context=True)
@@ -217,14 +217,14 @@ def count(ctx: Execution, name: str) -> int:
 )
 def counter(minimum: Any, maximum: Any, change: Query | None) -> Callable[[Execution], int]:
     """Every call site has its own counter, which lives as long as the compiled mapping."""
-    state: list[int | None] = [None]
+    state: list[int] = []
 
     def step(ctx: Execution) -> int:
         low, high = _whole(ctx, minimum, "min"), _whole(ctx, maximum, "max")
-        if state[0] is None or high <= low:
-            if high <= low:
-                raise EvaluationError(f"min value of {low} must be less than max value of {high}")
-            state[0] = low - 1
+        if high <= low:
+            raise EvaluationError(f"min value of {low} must be less than max value of {high}")
+        if not state:
+            state.append(low - 1)
         if change is not None:
             wish = change(ctx, None)
             if wish is DELETED:

@@ -29,6 +29,12 @@ method("not")(_unreachable("not"))
 method("or", _FALLBACK)(_unreachable("or"))
 
 
+def _at_end(mapping: str, error: ParseError) -> str:
+    lines = mapping.split("\n")
+    ended = error.line == len(lines) and error.column > len(lines[-1])
+    return ", but reached end of input" if ended else ""
+
+
 @method("bloblang", Param("mapping", "string"), prepare=True, context=True)
 def bloblang(mapping: str) -> Callable[[Execution, Value], Value]:
     """Runs a mapping given as text on the receiver."""
@@ -40,7 +46,7 @@ def bloblang(mapping: str) -> Callable[[Execution, Value], Value]:
     try:
         program = parse_mapping(mapping, Environment())
     except ParseError as error:
-        raise EvaluationError(error.text) from None
+        raise EvaluationError(error.text + _at_end(mapping, error)) from None
 
     def run(ctx: Execution, target: Value) -> Value:
         if not compiled:

@@ -50,7 +50,7 @@ def go_value(value: Value) -> str:
     if kind is bytes:
         return "[" + " ".join(str(byte) for byte in value) + "]"
     if kind is Timestamp:
-        shown = value.rfc3339()
+        shown: str = value.rfc3339()
         return shown[:10] + " " + shown[11:19] + f" +0000 {value.zone}"
     if isinstance(value, float):
         return go_float(value)

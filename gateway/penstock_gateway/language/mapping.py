@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from penstock_gateway.document import DELETED, NOTHING, DocumentError, Sentinel, Value, decode
+from penstock_gateway.document import DELETED, NOTHING, DocumentError, Sentinel, Value, decode, is_plain
 from penstock_gateway.language import paths
 from penstock_gateway.language.compiler import Compiler, Names
 from penstock_gateway.language.context import Environment, Execution
 from penstock_gateway.language.errors import EvaluationError, FailedAssignment, NoContext, TooManyMaps, WrongType
 from penstock_gateway.language.gotext import go_type, go_value
-from penstock_gateway.language.nodes import Assignment, Branching, Program, Statement
+from penstock_gateway.language.nodes import Assignment, Branching, Field, Node, Program, Statement
 from penstock_gateway.language.paths import NO_DOCUMENT, Closure
 from penstock_gateway.language.values import bytes_of, to_bytes
 
@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from penstock_gateway.message import Message
 
 Run = Callable[[Execution, Value], None]
+
+
+def _look(ctx: Execution, result: Value) -> None:
+    """Note whether an assigned value needs a closer look when the document is written."""
+    kind = type(result)
+    if (kind is float or kind is dict or kind is list) and ctx.plain and not is_plain(result):
+        ctx.plain = False
+
+
+def _is_input(node: Node) -> bool:
+    """Whether the value is a part of the input document: those are covered by the input's own flag."""
+    return isinstance(node, Field) and node.base == "this"
+
+
+def _looking(value: Closure) -> Closure:
+    def run(ctx: Execution, this: Value) -> Value:
+        result = value(ctx, this)
+        _look(ctx, result)
+        return result
+
+    return run
 
 
 def _assign_root(value: Closure) -> Run:
@@ -32,16 +53,19 @@ def _assign_root(value: Closure) -> Run:
     return run
 
 
-def _assign_field(key: str, value: Closure) -> Run:
-    """A field directly below root: the common target."""
+def _assign_field(key: str, value: Closure, known: bool) -> Run:
+    """A field directly below root: the common target. `known`: the value is a part of the input document."""
     path = (key,)
 
     def run(ctx: Execution, this: Value) -> None:
         result = value(ctx, this)
-        if type(result) is Sentinel:
+        kind = type(result)
+        if kind is Sentinel:
             if result is DELETED:
                 paths.remove(ctx, path)
             return
+        if not known and (kind is float or kind is dict or kind is list) and ctx.plain and not is_plain(result):
+            ctx.plain = False
         root = ctx.root
         if type(root) is dict:
             if not ctx.fresh:
@@ -88,7 +112,7 @@ def _assign_meta(path: tuple[str, ...], value: Closure) -> Run:
             if result is not DELETED and type(result) is not dict:
                 why = f"setting root meta object requires object value, received: {go_type(result)}"
                 raise EvaluationError(why)
-            ctx.meta = {} if result is DELETED else result.copy()
+            ctx.meta = result.copy() if type(result) is dict else {}
             ctx.meta_fresh = True
             return
         if not ctx.meta_fresh:
@@ -154,11 +178,11 @@ class Statements:
             return _assign_variable(statement.path[0], value)
         if statement.where == "meta":
             return _assign_meta(statement.path, value)
-        if not statement.path:
-            return _assign_root(value)
+        known = _is_input(statement.value)
         if len(statement.path) == 1 and statement.path[0] not in ("-", "*"):
-            return _assign_field(statement.path[0], value)
-        return _assign_path(statement.path, value)
+            return _assign_field(statement.path[0], value, known)
+        value = value if known else _looking(value)
+        return _assign_path(statement.path, value) if statement.path else _assign_root(value)
 
     def run(self, ctx: Execution, this: Value, *, follow: bool = False) -> None:
         """All statements in order. Raises FailedAssignment with the line of the one that failed.
@@ -167,7 +191,7 @@ class Statements:
         """
         line = 0
         try:
-            for line, statement in self.list:
+            for line, statement in self.list:  # noqa: B007  # read when a statement fails
                 statement(ctx, this)
                 if follow and not ctx.replaced:
                     this = ctx.root
@@ -175,6 +199,8 @@ class Statements:
         except EvaluationError as error:
             raise FailedAssignment(line, error) from None
         except RecursionError:
+            if ctx.depth:
+                raise  # the call of the map that went too deep says so
             raise FailedAssignment(line, EvaluationError("the values are nested too deeply")) from None
         except (OverflowError, MemoryError) as error:
             raise FailedAssignment(line, EvaluationError(f"{type(error).__name__}: {error}")) from None
@@ -247,6 +273,7 @@ class Mapping:
         ctx.meta, ctx.meta_fresh = onto.meta, True
         try:
             ctx.root = onto.document
+            ctx.plain = onto.plain
         except DocumentError:
             ctx.root = NOTHING
         start = ctx.root
@@ -312,6 +339,7 @@ class Mapping:
         why = ""
         try:
             this = message.exact_document if self._exact else message.document
+            ctx.plain = ctx.plain and message.plain
         except DocumentError as error:
             this = NO_DOCUMENT
             why = error.text if error.text == "message is empty" else f"parse as json: {error.text}"
@@ -351,5 +379,5 @@ def _finish(ctx: Execution, result: Message) -> Message | None:
     elif type(root) is bytes:
         result.set_raw(root)
     elif root is not NOTHING:
-        result.set_document(root)
+        result.set_document(root, plain=ctx.plain)
     return result

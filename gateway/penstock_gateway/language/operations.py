@@ -85,9 +85,9 @@ def _multiply(left: Closure, right: Closure, origins: tuple[str, str]) -> Closur
     def run(ctx: Execution, this: Value) -> Value:
         a, b = left(ctx, this), right(ctx, this)
         if type(a) is Number:
-            a = a.value
+            a = float(a.text) if "." in a.text else a.value
         if type(b) is Number:
-            b = b.value
+            b = float(b.text) if "." in b.text else b.value
         kind = type(a)
         if kind is int and type(b) is int and INT64_MIN <= (product := a * b) <= INT64_MAX:
             return product
@@ -134,7 +134,7 @@ def _compare_literal(operator: str, left: Closure, b: Value, origins: tuple[str,
     def number(ctx: Execution, this: Value) -> Value:
         a = left(ctx, this)
         if type(a) is Number:
-            a = a.value
+            a = float(a.text) if "." in a.text else a.value
         if type(a) is same:
             return fast(a, b)
         return fast(a, as_float) if type(a) is float else slow(a, b, lo, ro)

@@ -137,12 +137,11 @@ def _collision(ctx: Execution, path: tuple[str, ...]) -> EvaluationError:
     if type(ctx.root) is not dict:
         what = f"the value of the root was a non-object type ({kind(ctx.root)})"
         return EvaluationError(f"unable to set target path {shown} as {what}")
-    value = ctx.root
-    for place, segment in enumerate(path):
-        value = walk(value, (segment,))
-        if type(value) is not dict:
-            break
-    what = f"the value of {dot_path(path[: place + 1])} was a non-object type ({kind(value)})"
+    value, passed = ctx.root, 0
+    while type(value) is dict and passed < len(path):
+        value = walk(value, (path[passed],))
+        passed += 1
+    what = f"the value of {dot_path(path[:passed])} was a non-object type ({kind(value)})"
     return EvaluationError(f"unable to set target path {shown} as {what}")
 
 

@@ -14,6 +14,7 @@ from penstock_gateway.language.scan import Miss
 if TYPE_CHECKING:
     from penstock_gateway.language.context import Environment
 
+_START = ("import", "map", "assignment")
 MAX_IMPORTS = 32
 """How deep files may import files; deeper is a circle."""
 
@@ -46,6 +47,8 @@ class MappingParser(QueryParser):
             program = self.optional(self._root_import)
             if program is not None:
                 return program
+        if self.at == self.end:
+            raise Miss(0, _START)
         self.at = 0
         try:
             return self.program()
@@ -58,11 +61,7 @@ class MappingParser(QueryParser):
         """A list of statements, one per line."""
         self.skip_lines()
         if self.at == self.end:
-            self.at = 0
-            self.skip_blanks()
-            raise Miss(
-                0 if self.at == self.end or self.peek("#") else self.end, ("import", "map", "assignment", "assignment")
-            )
+            raise Miss(0, _START)
         statements = []
         while True:
             statement = self.one_of(*self._statements(self.maps))
@@ -259,8 +258,8 @@ def parse_mapping(text: str, environment: Environment) -> Program:
     return MappingParser(text, environment).parse()
 
 
-def parse_query(text: str, environment: Environment) -> tuple[Node, bool]:
-    """A single expression, and whether it needs exact numbers. Raises ParseError."""
+def parse_query(text: str, environment: Environment, *, whole: bool = True) -> tuple[Node, bool]:
+    """A single expression, and whether it needs exact numbers; `whole`: nothing may follow it. Raises ParseError."""
     parser = QueryParser(text, environment)
     try:
         try:
@@ -269,10 +268,10 @@ def parse_query(text: str, environment: Environment) -> tuple[Node, bool]:
             parser.skip_lines()
         except RecursionError:
             raise Miss(0, (), "the expression is nested too deeply") from None
-        if parser.at < parser.end:
-            raise Miss(parser.at, ("end of expression",))
     except Miss as miss:
         raise miss.error(text) from None
+    if whole and parser.at < parser.end:
+        raise Miss(parser.at, ("end of expression",)).error(text)
     return node, parser.exact
 
 

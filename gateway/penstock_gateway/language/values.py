@@ -59,6 +59,10 @@ def is_number(value: Value) -> bool:
 
 def get_number(value: Value) -> float:
     """A number as float64."""
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
     if type(value) is Number:
         return float(value.text)
     if is_number(value):
