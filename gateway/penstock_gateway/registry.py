@@ -335,6 +335,10 @@ class Channel(Protocol):
 
     request: Request
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+
     async def receive(self) -> bytes | None:
         """The next frame's payload; None when the client has left."""
 

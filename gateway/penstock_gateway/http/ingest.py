@@ -97,6 +97,11 @@ class Socket:
         self._socket = socket
         self._connection = connection
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._connection.transport is None or self._socket.closed
+
     async def receive(self) -> bytes | None:
         """The next frame; None when the client has left. A close is answered with its own code and no reason."""
         while not self._socket.closed:
