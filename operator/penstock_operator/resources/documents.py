@@ -136,8 +136,6 @@ def _envelope(document: Mapping[str, Any]) -> Iterator[Problem]:
     for name in document:
         if name not in _TOP:
             yield Problem(f"unknown field{_suggest(name, _TOP)}", (name,), rule="unknown-field")
-    if "spec" not in document:
-        yield Problem("`spec` is required", (), rule="schema")
 
 
 def _meta(document: Mapping[str, Any]) -> tuple[Meta, list[Problem]]:
@@ -161,9 +159,8 @@ def _meta(document: Mapping[str, Any]) -> tuple[Meta, list[Problem]]:
 
 def _validate(model: type[M], raw: Any) -> tuple[M | None, list[Problem]]:
     if not isinstance(raw, Mapping):
-        return None, [Problem("must be an object", ("spec",), rule="schema")] if raw is not None else [
-            Problem("must not be null", ("spec",), rule="schema")
-        ]
+        text = "is required" if raw is None else "must be an object"
+        return None, [Problem(text, ("spec",), rule="schema")]
     problems = list(_nulls(raw, ("spec",)))
     if len(_json(raw)) > LARGEST_SPEC:
         text = f"must be smaller than {LARGEST_SPEC // 1024} KiB as JSON; put configurations into a ConfigMap (`configMapRef`)"
