@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from penstock_gateway import __version__, config, language, lint, variables, yamltext
+from penstock_gateway import __version__, config, language, lint, streams, variables, yamltext
 from penstock_gateway.config import Rules, StreamConfig
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.engine.context import Surroundings
@@ -21,7 +21,6 @@ from penstock_gateway.engine.instance import Instance
 from penstock_gateway.errors import ConfigError, Problem
 from penstock_gateway.http.bare import BareSites
 from penstock_gateway.hub.hub import Hub
-from penstock_gateway.main import local_zone
 from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import Outlet, OutletOptions, Route
 
@@ -75,7 +74,7 @@ async def run(path: Path, names: Mapping[str, str]) -> int:
         files=lambda name: Path(name).read_bytes(),
         imports=lambda name: (path.parent / name).read_text(),
         hostname=socket.gethostname(),
-        zone=local_zone,
+        zone=streams.local_zone,
     )
     loop = asyncio.get_running_loop()
     plan = DeliveryPlan(Mode.COMPETE, Guarantee.LIVE, heartbeat=0.0)

@@ -8,16 +8,14 @@ import base64
 import gc
 import json
 import logging
-import os
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from penstock_gateway import __version__, language, logs, streams, watch
+from penstock_gateway import __version__, logs, streams, watch
 from penstock_gateway.delivery import DeliveryPlan
 from penstock_gateway.engine.context import Surroundings
 from penstock_gateway.engine.instance import Instance
@@ -43,8 +41,6 @@ class Gateway:
         self.metrics = Metrics(__version__)
         self.supervisor = Supervisor()
         self.problems: list[str] = []
-        self.document_hash = ""
-        self._environments: dict[str, language.Environment] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -52,7 +48,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Load the documents, run the streams, listen. Raises ConfigError when the pipeline document cannot be used."""
-        self.hub = Hub(self.metrics)
+        self.hub = Hub()
         self.app = App(self.folder, self.hub, self.metrics)
         await self._apply()
         await self.app.start(self.host, self.port)
@@ -86,7 +82,7 @@ class Gateway:
                 stream.api,
                 stream.name,
                 stream.delivery,
-                environment(stream),
+                streams.environment(stream),
                 self.metrics,
                 self,
                 asyncio.get_running_loop().time,
@@ -139,19 +135,6 @@ class Gateway:
         }
 
 
-def environment(stream: streams.LoadedStream) -> language.Environment:
-    """What mappings of a stream may know of the world: its variables and files, the clock, chance."""
-    return language.Environment(
-        clock=time.time_ns, random=os.urandom, variables=stream.variables, files=stream.files, zone=local_zone
-    )
-
-
-def local_zone(nanoseconds: int) -> tuple[int, str]:
-    """Offset in seconds and name of the local time zone at an instant."""
-    moment = time.localtime(nanoseconds // 1_000_000_000)
-    return moment.tm_gmtoff, moment.tm_zone
-
-
 def signing_keys(folder: Path, api: str) -> list[bytes]:
     """The keys that sign cursors: current first. Missing or unreadable: none, and cursors end with the process."""
     path = folder / "signing" / f"{api.replace('/', '.')}.json"
@@ -163,6 +146,14 @@ def signing_keys(folder: Path, api: str) -> list[bytes]:
     except (OSError, ValueError, KeyError) as error:
         _log.warning("%s cannot be read (%s): cursors are valid until this process ends", path.name, type(error).__name__)
         return []
+
+
+def run_bare(path: Path) -> int:
+    """Run one bare Bento configuration in a loop of its own; the exit status."""
+    from penstock_gateway import bare
+
+    logs.configure()
+    return bare.main(path)
 
 
 # --- command line -------------------------------------------------------------------------------------------------------

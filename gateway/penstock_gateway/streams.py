@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from penstock_gateway import config, variables
+from penstock_gateway import config, language, variables
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.engine.supervisor import fingerprint
 from penstock_gateway.errors import ConfigError, Problem
@@ -179,3 +180,16 @@ def read_files(folders: Mapping[str, Path]) -> Callable[[str], bytes]:
         return (folders[name] / item).read_bytes()
 
     return read_file
+
+
+def environment(stream: LoadedStream) -> language.Environment:
+    """What mappings of a stream may know of the world: its variables and files, the clock, chance."""
+    return language.Environment(
+        clock=time.time_ns, random=os.urandom, variables=stream.variables, files=stream.files, zone=local_zone
+    )
+
+
+def local_zone(nanoseconds: int) -> tuple[int, str]:
+    """Offset in seconds and name of the local time zone at an instant."""
+    moment = time.localtime(nanoseconds // 1_000_000_000)
+    return moment.tm_gmtoff, moment.tm_zone

@@ -18,6 +18,8 @@ from typing import Any
 
 import aiohttp
 
+from penstock_operator import keys
+
 DEADLINE = 30.0
 
 
@@ -70,15 +72,13 @@ def write_folder(
     (folder / "keys" / f"shop.{api}-0.json").write_text(json.dumps({"version": 1, "keys": {digest: record} if key else {}}))
     seed = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
     (folder / "signing" / f"shop.{api}.json").write_text(json.dumps({"current": seed}))
-    (folder / "admin.json").write_text(json.dumps({"token": "admin-token"}))
+    (folder / "admin.json").write_text(json.dumps({"token": "admin-token-of-the-test"}))
     (folder / "pipeline.json").write_text(json.dumps(document))
 
 
 def new_key() -> str:
     """A key of the product's form."""
-    from penstock_operator.keys import make
-
-    return make(secrets.token_bytes(64))
+    return keys.mint(secrets.token_bytes(keys.ENTROPY))
 
 
 @dataclass

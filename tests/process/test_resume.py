@@ -83,15 +83,15 @@ class Reader:
 async def test_clients_hop_between_two_gateways_without_loss_or_repeat(tmp_path: Path) -> None:
     key = new_key()
     with EmbeddedKafka() as kafka:
-        write_folder(tmp_path / "a", [STREAM], key=key, bootstrap=kafka.bootstrap)
-        write_folder(tmp_path / "b", [STREAM], key=key, bootstrap=kafka.bootstrap)
-        await produce(kafka.bootstrap, 0, 4)  # the topic is there
+        write_folder(tmp_path / "a", [STREAM], key=key, bootstrap=kafka.address)
+        write_folder(tmp_path / "b", [STREAM], key=key, bootstrap=kafka.address)
+        await produce(kafka.address, 0, 4)  # the topic is there
         async with gateway(tmp_path / "a") as first, gateway(tmp_path / "b") as second:
             readers = [Reader([first, second] if n % 2 else [second, first], key, n) for n in range(CLIENTS)]
             await asyncio.gather(*(_read_warm_up(reader) for reader in readers))
             async with asyncio.timeout(120):
                 await asyncio.gather(
-                    produce(kafka.bootstrap, 4, MESSAGES),
+                    produce(kafka.address, 4, MESSAGES),
                     *(reader.run(CUTS // CLIENTS, MESSAGES) for reader in readers),
                 )
     for reader in readers:

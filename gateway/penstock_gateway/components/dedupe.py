@@ -18,7 +18,7 @@ class Dedupe(Config):
 
     cache: str = Field(description="Label of the cache resource that remembers keys.")
     key: Interpolated = Field(description="What makes a message the same as another.", min_length=1)
-    drop_on_err: bool = Field(True, description="Whether a message is dropped when its key or the cache fails.")
+    drop_on_err: bool = Field(True, description="Whether a message is dropped when the cache fails; one whose key fails always is.")
     strategy: Literal["FIFO", "LIFO"] = Field(
         "FIFO", description="FIFO keeps the first message of a key in a batch, LIFO the last."
     )
@@ -41,8 +41,13 @@ class DedupeProcessor:
         results: Batch = []
         for n in order:
             try:
-                is_new = await self.cache.add(self.key.evaluate(batch, n), b"t")
-            except (language.EvaluationError, PenstockError) as error:
+                key = self.key.evaluate(batch, n)
+            except language.EvaluationError as error:  # as in Bento, whatever drop_on_err says
+                self.context.log.error("dedupe dropped a message: key interpolation error: %s", error)
+                continue
+            try:
+                is_new = await self.cache.add(key, b"t")
+            except PenstockError as error:
                 if self.config.drop_on_err:
                     self.context.log.warning("dedupe dropped a message: %s", error)
                     continue
