@@ -146,7 +146,7 @@ class EdgeRequest(web.BaseRequest):
     """A request whose answer, whoever makes it, also gets the headers under `"edge"`."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        response.headers.setdefault("Server", "penstock")
+        response.headers["Server"] = "penstock"
         for name, value in self.get("edge", ()):
             response.headers.add(name, value)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from aiohttp import web
 
 from penstock_gateway.access import ApiDocument
 from penstock_gateway.errors import ConfigError
-from penstock_gateway.http import ingest, sse
+from penstock_gateway.http import ingest, sse, websocket
 from penstock_gateway.http.decide import Grant
-from penstock_gateway.http.head import Source
+from penstock_gateway.http.head import Fault, Source
 from penstock_gateway.http.routes import Entry, RouteTable, entry_of
 from penstock_gateway.hub.hub import Hub
 from penstock_gateway.registry import Cors, OutletOptions, Route
@@ -105,9 +105,10 @@ async def serve(
         return await ingest.converse(request, entry, incoming, grant, live)
     text, origin = cursor(source)
     if entry.serves == "stream":
-        client = cast(web.Request, request)
-        return await sse.serve(client, entry.target, grant, cursor_text=text, origin=origin)
-    raise NotImplementedError(entry.serves)
+        return await sse.serve(request, entry.target, grant, cursor_text=text, origin=origin)
+    if entry.serves == "websocket":
+        return await websocket.serve(request, entry.target, grant, cursor_text=text, origin=origin)
+    raise Fault(501, "Fetching single messages is not supported: use the stream or WebSocket path")
 
 
 def cursor(source: Source) -> tuple[str | None, Literal["header", "query"]]:

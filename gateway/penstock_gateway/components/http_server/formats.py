@@ -1,4 +1,4 @@
-"""The formats of HTTP bodies as Go's libraries read and write them: media types, multipart, sniffed types. Pure."""
+"""The formats of HTTP bodies as Go's libraries read and write them: media types, multipart. Pure."""
 
 from __future__ import annotations
 
@@ -104,62 +104,3 @@ def join_multipart(parts: Sequence[tuple[str, bytes]], boundary: str) -> bytes:
     for kind, body in parts:
         pieces.append(f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode() + body + b"\r\n")
     return b"".join(pieces) + f"--{boundary}--\r\n".encode()
-
-
-_HTML = (
-    b"<!DOCTYPE HTML", b"<HTML", b"<HEAD", b"<SCRIPT", b"<IFRAME", b"<H1", b"<DIV", b"<FONT", b"<TABLE", b"<A", b"<STYLE",
-    b"<TITLE", b"<B", b"<BODY", b"<BR", b"<P", b"<!--",
-)  # fmt: skip
-_MAGIC = (
-    (b"%PDF-", "application/pdf"),
-    (b"%!PS-Adobe-", "application/postscript"),
-    (b"\xfe\xff", "text/plain; charset=utf-16be"),
-    (b"\xff\xfe", "text/plain; charset=utf-16le"),
-    (b"\xef\xbb\xbf", PLAIN),
-    (b"\x00\x00\x01\x00", "image/x-icon"),
-    (b"\x00\x00\x02\x00", "image/x-icon"),
-    (b"BM", "image/bmp"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"ID3", "audio/mpeg"),
-    (b"OggS\x00", "application/ogg"),
-    (b"MThd\x00\x00\x00\x06", "audio/midi"),
-    (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"\x00\x01\x00\x00", "font/ttf"),
-    (b"OTTO", "font/otf"),
-    (b"ttcf", "font/collection"),
-    (b"wOFF", "font/woff"),
-    (b"wOF2", "font/woff2"),
-    (b"\x1f\x8b\x08", "application/x-gzip"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"Rar!\x1a\x07\x00", "application/x-rar-compressed"),
-    (b"Rar!\x1a\x07\x01\x00", "application/x-rar-compressed"),
-    (b"\x00asm", "application/wasm"),
-)
-_CONTAINERS = {
-    b"WEBPVP": "image/webp",
-    b"AVI ": "video/avi",
-    b"WAVE": "audio/wave",
-}
-_BINARY = frozenset({*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})
-
-
-def sniff(data: bytes) -> str:
-    """The content type of a body as Go's http.DetectContentType tells it (MP4 left out)."""
-    data = data[:512]
-    text = data.lstrip(b"\t\n\x0c\r ")
-    for tag in _HTML:
-        if text[: len(tag)].upper() == tag and text[len(tag) : len(tag) + 1] in (b" ", b">"):
-            return "text/html; charset=utf-8"
-    if text.startswith(b"<?xml"):
-        return "text/xml; charset=utf-8"
-    for magic, kind in _MAGIC:
-        if data.startswith(magic):
-            return kind
-    if data.startswith(b"RIFF"):
-        for mark, kind in _CONTAINERS.items():
-            if data[8:].startswith(mark):
-                return kind
-    return OCTETS if not _BINARY.isdisjoint(data) else PLAIN

@@ -16,6 +16,7 @@ from penstock_gateway.language import EvaluationError
 from penstock_gateway.language.values import to_string
 from penstock_gateway.message import Batch, Message, Reply
 from penstock_gateway.registry import Request, Response
+from penstock_gateway.sniffing import media_type
 
 _HIDDEN = frozenset({"host", "transfer-encoding"})
 _STATUS = re.compile(r"[+-]?[0-9]{1,9}")
@@ -119,7 +120,7 @@ class Answers:
             return Response(502, list(headers.items()))
         if len(batch) == 1:
             body = batch[0].raw
-            headers.setdefault("Content-Type", formats.sniff(body))
+            headers.setdefault("Content-Type", media_type(body))
         else:
             boundary = "".join(f"{int(self.random() * 2**52):013x}" for _ in range(3))
             parts = [(self._part_type(batch, at), message.raw) for at, message in enumerate(batch)]
@@ -130,7 +131,7 @@ class Answers:
     def _part_type(self, batch: Batch, at: int) -> str:
         own = self.headers.get("content-type")
         value = _text(own, batch, at) if own is not None else None
-        return value or formats.sniff(batch[at].raw)
+        return value or media_type(batch[at].raw)
 
 
 def _text(text: language.Interpolation, batch: Batch, at: int) -> str | None:
