@@ -26,6 +26,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -207,6 +208,7 @@ def _mend(value: Value) -> Value:
 
 # --- out ------------------------------------------------------------------------------------------------------------
 
+_DONE: Any = object()
 _OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -277,30 +279,42 @@ def _write_slowly(value: Value) -> bytes:
     parts: list[str] = []
     try:
         _append(value, parts.append)
-    except RecursionError:
-        raise DocumentError("exceeded max depth") from None
     except OverflowError:
         return b""
     return "".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
-def _append(value: Value, append: Any) -> None:
-    if type(value) is dict:
-        separator = "{"
-        for key in sorted(value):  # code point order is byte order in UTF-8
-            append(separator + _quoted(key) + ":")
-            _append(value[key], append)
+def _append(value: Value, append: Callable[[str], None]) -> None:
+    """All parts of a document, with an explicit stack: there is no nesting it could not write."""
+    stack: list[tuple[Iterator[Value], str]] = [(iter((value,)), "")]
+    separator = ""
+    while stack:
+        items, closing = stack[-1]
+        item = next(items, _DONE)
+        if item is _DONE:
+            append(closing)
+            stack.pop()
             separator = ","
-        append("}" if value else "{}")
-    elif type(value) is list:
-        separator = "["
-        for item in value:
-            append(separator)
-            _append(item, append)
-            separator = ","
-        append("]" if value else "[]")
-    else:
-        append(_scalar(value))
+            continue
+        append(separator)
+        if closing == "}":
+            key, item = item
+            append(_quoted(key) + ":")
+        separator = ","
+        if type(item) is dict:
+            append("{")
+            stack.append((iter(sorted(item.items(), key=_key)), "}"))  # code point order is byte order in UTF-8
+            separator = ""
+        elif type(item) is list:
+            append("[")
+            stack.append((iter(item), "]"))
+            separator = ""
+        else:
+            append(_scalar(item))
+
+
+def _key(pair: tuple[str, Value]) -> str:
+    return pair[0]
 
 
 def _quoted(text: str) -> str:

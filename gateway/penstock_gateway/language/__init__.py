@@ -36,13 +36,20 @@ __all__ = [
 
 def compile_mapping(text: str, *, environment: Environment) -> Mapping:
     """A mapping from its text. Raises ParseError."""
-    return Mapping(parse_mapping(text, environment), environment, text)
+    program = parse_mapping(text, environment)
+    try:
+        return Mapping(program, environment, text)
+    except RecursionError:
+        raise ParseError("the mapping is nested too deeply", 1, 1) from None
 
 
 def compile_query(text: str, *, environment: Environment, whole: bool = True) -> Expression:
     """A single expression from its text; `whole`: nothing may follow it. Raises ParseError."""
     node, exact = parse_query(text, environment, whole=whole)
-    return Expression(node, environment, exact=exact)
+    try:
+        return Expression(node, environment, exact=exact)
+    except RecursionError:
+        raise ParseError("the expression is nested too deeply", 1, 1) from None
 
 
 def compile_interpolation(text: str, *, environment: Environment) -> Interpolation:

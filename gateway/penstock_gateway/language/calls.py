@@ -180,12 +180,17 @@ def _method(node: Call, arguments: Arguments, target: Closure) -> Closure:
     origin = node.target.annotation if node.target is not None and builtin.annotate else None
     if not fixed and not context and check is not None:
         return _plain(run, target, check, exact, origin)
+    iterates = any(param.type == "query" for param in builtin.params)
 
     def call(ctx: Execution, this: Value) -> Value:
         value = target(ctx, this)
         try:
             if check is not None and type(value) is not exact:
                 value = check(value)
+            if iterates and (type(value) is list or type(value) is dict):
+                ctx.fuel -= len(value)
+                if ctx.fuel < 0:
+                    ctx.spend(0)
             return run(ctx, value, *fixed) if context else run(value, *fixed)
         except EvaluationError as error:
             raise (annotated(error, origin) if origin is not None else error) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from penstock_gateway.document import NOTHING, Sentinel, Value
 from penstock_gateway.language import calls, operations, paths
-from penstock_gateway.language.context import MAX_MAP_DEPTH, Execution
+from penstock_gateway.language.context import APPLY_COST, MAX_MAP_DEPTH, Execution
 from penstock_gateway.language.errors import EvaluationError, NoContext, TooManyMaps, WrongType, wrapped
 from penstock_gateway.language.gotext import go_type, go_value
 from penstock_gateway.language.nodes import (
@@ -306,6 +306,7 @@ class Compiler:
             body = ctx.maps.get(name)
             if body is None:
                 raise EvaluationError(f"map {name} was not found")
+            ctx.spend(APPLY_COST)
             if ctx.depth >= MAX_MAP_DEPTH:
                 raise TooManyMaps(name, MAX_MAP_DEPTH)
             try:

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 MAX_MAP_DEPTH = 5000
 """How deep named maps may call one another (Bento's number); see `Execution.enter`."""
 
-DEFAULT_FUEL = 50_000_000
-"""Units of multiplying work one run may spend: about one per element or byte that range, repeat or a join makes."""
+DEFAULT_FUEL = 10_000_000
+"""Units of multiplying work one run may spend: one per element that is iterated over or made, one per byte of long texts
+that are joined or repeated, APPLY_COST per call of a named map. Seconds of work, not a budget anybody should feel."""
+
+APPLY_COST = 10
 
 
 def _no_clock() -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penstock_gateway.document import Value
-from penstock_gateway.language.context import Execution
+from penstock_gateway.language.context import Environment, Execution
 from penstock_gateway.language.errors import EvaluationError, ParseError
-from penstock_gateway.language.registry import Param, Query, method
+from penstock_gateway.language.mapping import Mapping
+from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.statements import parse_mapping
 
 _QUERY = Param("query", "query")
 _FALLBACK = Param("fallback", "query")
@@ -38,10 +40,6 @@ def _at_end(mapping: str, error: ParseError) -> str:
 @method("bloblang", Param("mapping", "string"), prepare=True, context=True)
 def bloblang(mapping: str) -> Callable[[Execution, Value], Value]:
     """Runs a mapping given as text on the receiver."""
-    from penstock_gateway.language.context import Environment
-    from penstock_gateway.language.mapping import Mapping
-    from penstock_gateway.language.statements import parse_mapping
-
     compiled: list[Mapping] = []
     try:
         program = parse_mapping(mapping, Environment())
@@ -54,6 +52,3 @@ def bloblang(mapping: str) -> Callable[[Execution, Value], Value]:
         return compiled[0].evaluate(target, ctx.batch, ctx.index)
 
     return run
-
-
-__all__ = ["Query", "bloblang"]

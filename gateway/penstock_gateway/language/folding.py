@@ -12,7 +12,7 @@ from penstock_gateway.language import operators, special
 from penstock_gateway.language.arguments import Argument, Static, bind
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.gotext import go_type
-from penstock_gateway.language.nodes import Array, Call, Field, Get, Literal, Node, Object, Operation
+from penstock_gateway.language.nodes import Array, Call, Literal, Node, Object, Operation
 from penstock_gateway.language.registry import FUNCTIONS, METHODS, Builtin
 
 if TYPE_CHECKING:
@@ -49,15 +49,6 @@ def operation(operator: str, left: Node, right: Node) -> Node:
         run = operators.OPERATORS[operator]
         return Literal(run(left.value, right.value, left.annotation, right.annotation), right.annotation)
     return Operation(operator, left, right)
-
-
-def get(target: Node, path: tuple[str, ...]) -> Node:
-    """Steps below a value; steps of one path are joined."""
-    if isinstance(target, Field):
-        return Field(target.base, target.path + path)
-    if isinstance(target, Get):
-        return Get(target.target, target.path + path)
-    return Get(target, path)
 
 
 def array(items: list[Node]) -> Node:

@@ -70,6 +70,15 @@ class Get(Node):
         return f"path `{dot_path(self.path)}`"
 
 
+def below(target: Node, path: tuple[str, ...]) -> Node:
+    """Steps below a value; steps of one path are joined."""
+    if isinstance(target, Field):
+        return Field(target.base, target.path + path)
+    if isinstance(target, Get):
+        return Get(target.target, target.path + path)
+    return Get(target, path)
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata(Node):
     """`@` (empty key) or `@key`: the metadata as modified so far."""

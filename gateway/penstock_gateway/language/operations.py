@@ -13,6 +13,7 @@ from penstock_gateway.language.operators import OPERATORS
 from penstock_gateway.language.paths import Closure
 from penstock_gateway.language.values import get_bool
 
+_LONG = 4096  # texts beyond this are paid for: doubling a text in a few statements fills any memory
 _COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
     "==": python.eq, "!=": python.ne, "<": python.lt, "<=": python.le, ">": python.gt, ">=": python.ge,
 }  # fmt: skip
@@ -69,7 +70,12 @@ def _add(left: Closure, right: Closure, origins: tuple[str, str]) -> Closure:
         a, b = left(ctx, this), right(ctx, this)
         kind = type(a)
         if kind is type(b):
-            if kind is str or kind is float:
+            if kind is str:
+                text = a + b
+                if len(text) > _LONG:
+                    ctx.spend(len(text))
+                return text
+            if kind is float:
                 return a + b
             if kind is int and INT64_MIN <= (total := a + b) <= INT64_MAX:
                 return total

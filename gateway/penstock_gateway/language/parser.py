@@ -26,6 +26,7 @@ from penstock_gateway.language.nodes import (
     Slice,
     Variable,
     Within,
+    below,
 )
 from penstock_gateway.language.scan import SNAKE, Miss, Scanner
 
@@ -47,6 +48,7 @@ class QueryParser(Scanner):
         self.labels: tuple[str, ...] = ()
         self.depth = 0
         self.exact = False
+        self.no_subject: set[int] = set()  # where a match has none: trying it again would double the work per level
 
     # --- chains of operators --------------------------------------------------------------------------------------
 
@@ -137,8 +139,8 @@ class QueryParser(Scanner):
 
     def _step(self, target: Node) -> Node:
         if self.peek('"'):
-            return folding.get(target, (self.quoted(),))
-        return folding.get(target, (self.name("field path"),))
+            return below(target, (self.quoted(),))
+        return below(target, (self.name("field path"),))
 
     def _bracket(self, target: Node) -> Node | None:
         """`[i]` or `[a:b:c]`; None when it is neither (whatever comes next then complains)."""
@@ -231,7 +233,9 @@ class QueryParser(Scanner):
     def _match(self) -> Node:
         self.term("match")
         self.blanks()
-        subject = self.optional(self.query)
+        subject = None if self.at in self.no_subject else self.optional(self.query)
+        if subject is None:
+            self.no_subject.add(self.at)
         self.skip_lines()
         cases = self.must(self._cases)
         return Match(subject, tuple(cases))

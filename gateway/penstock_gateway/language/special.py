@@ -22,6 +22,7 @@ from penstock_gateway.language.nodes import (
     Operation,
     Variable,
     Within,
+    below,
     dot_path,
     path_segments,
 )
@@ -38,9 +39,7 @@ def _node(argument: Any) -> Node:
 
 
 def _get(parser: QueryParser, target: Node, bound: Bound) -> Node | None:
-    from penstock_gateway.language.folding import get
-
-    return get(target, path_segments(bound[0].value)) if isinstance(bound[0], Static) else None
+    return below(target, path_segments(bound[0].value)) if isinstance(bound[0], Static) else None
 
 
 METHODS: dict[str, Callable[[QueryParser, Node, Bound], Node | None]] = {
