@@ -13,6 +13,8 @@ import typer
 
 from penstock_gateway.errors import Problem
 
+WIDTH = 400
+"""Columns a table may take; a terminal that has fewer wraps the lines itself."""
 FINDINGS, USAGE, UNREACHABLE = 1, 2, 3
 
 
@@ -52,17 +54,17 @@ def as_yaml(data: Any) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on standard output; plain columns when that is no terminal."""
+    """A table on standard output. Nothing is folded, so that what it shows can be copied."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     shown = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, no_wrap=True)
     for row in rows:
         shown.add_row(*row)
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False).print(shown)
+    Console(width=WIDTH, soft_wrap=True, highlight=False, markup=False).print(shown)
 
 
 def say(text: str) -> None:

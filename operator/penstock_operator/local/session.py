@@ -25,6 +25,8 @@ from penstock_operator.world import Settings
 READY_WITHIN = 20.0
 """Seconds to wait for the gateway before the table is shown as it is."""
 LOOK = 0.1
+LONGEST_REST = 60.0
+"""Seconds after which everything is looked at again although nothing has happened."""
 SETTLE = 50
 """Milliseconds in which further edits join one pass."""
 
@@ -161,18 +163,24 @@ class _Session:
                 await asyncio.wait_for(self.stopping.wait(), LOOK)
 
     async def _follow(self, gateway: Gateway) -> None:
-        """A pass for every edit, and for every moment a plan asked for."""
-        last: dict[str, Any] = {}
+        """A pass for every edit, for every moment a plan asked for, and when the gateway says something new."""
+        loop = asyncio.get_running_loop()
+        seen: dict[str, Any] = {}
+        shown, due = None, loop.time()
         async for edited in self._edits():
-            self.cluster.observe(gateway.status())
+            status = gateway.status()
+            if not edited and status == seen and loop.time() < due:
+                continue
+            seen = status
+            self.cluster.observe(status)
             applied = self._pass()
             if edited and applied.changed:
                 self.say("updated: " + ", ".join(applied.changed))
                 applied = await self._settle(gateway)
-            shown = self._publish(applied)
-            if edited and shown.facts() != last and last:
+            before, shown = shown, self._publish(applied)
+            if before is not None and before.apis != shown.apis:
                 show.states(shown)
-            last = shown.facts()
+            due = loop.time() + (applied.again_in or LONGEST_REST)
 
     async def _edits(self) -> AsyncIterator[bool]:
         """True after an edit, False every second (statuses, expiry); ends when the process should."""
