@@ -21,7 +21,7 @@ from penstock_gateway.errors import NotSupported
 from penstock_gateway.http.apis import Doors
 from penstock_gateway.http.files import AccessFiles
 from penstock_gateway.http.listener import MOST, Listener
-from penstock_gateway.http.serving import Site, entry_of_route
+from penstock_gateway.http.serving import Site
 from penstock_gateway.http.table import AccessTable
 from penstock_gateway.http.usage import State
 from penstock_gateway.hub.hub import Hub
@@ -68,15 +68,7 @@ class App:
     def add_route(self, api: str, stream: str, route: Route) -> Callable[[], None]:
         """Serve a request input's path; the result takes it away. Raises ConfigError when the path and method are taken."""
         check_address(route.address)
-        site = self.site(api)
-        remove = site.inputs.add(entry_of_route(stream, route))
-        site.changed()
-
-        def gone() -> None:
-            remove()
-            site.changed()
-
-        return gone
+        return self.site(api).add(stream, route)
 
     async def start(self, host: str, port: int) -> None:
         """Read the access documents, open the public port (0 = any; see `port`), and follow changes of the documents."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from aiohttp import web
@@ -48,39 +48,50 @@ class Site:
     """All routes of one API: those of its inputs, and those of its outlets as the hub has them at the moment."""
 
     def __init__(self, hub: Hub, api: str) -> None:
-        self.inputs = RouteTable()
         self._hub, self._api = hub, api
-        self._seen: list[tuple[Any, OutletOptions]] = []
-        self._all = self.inputs
+        self._inputs: dict[str, RouteTable] = {}
+        self._tables: dict[str, RouteTable] = {}
+        self._seen: list[tuple[Any, OutletOptions]] | None = None
         self.clashes: list[str] = []
+        """Outlets' paths that somebody else serves already."""
+
+    def add(self, stream: str, route: Route) -> Callable[[], None]:
+        """Serve a request input's path; the result takes it away. Raises ConfigError when the path and method are taken."""
+        entry = entry_of_route(stream, route)
+        remove = self._inputs.setdefault(entry.address, RouteTable()).add(entry)
+        self._seen = None
+
+        def gone() -> None:
+            remove()
+            self._seen = None
+
+        return gone
 
     def serves(self) -> bool:
         """Whether there is any route."""
-        return any(True for _ in self.table().entries)
+        self.table()
+        return any(any(True for _ in table.entries) for table in self._tables.values())
 
-    def changed(self) -> None:
-        """The inputs' routes are others now."""
-        self._seen = []
-        self._all = self.inputs
-
-    def table(self) -> RouteTable:
-        """The routes now. Outlets that clash with others are left out and listed in `clashes`."""
-        outlets = self._hub.outlets(self._api)
-        now = [(outlet, outlet.options) for outlet in outlets]
-        if self._all is not self.inputs and _same(now, self._seen):
-            return self._all
-        self._seen, self._all, self.clashes = now, RouteTable(), []
-        self._take(self.inputs.entries)
-        for outlet in outlets:
-            self._take(entries_of_outlet(outlet))
-        return self._all
+    def table(self, address: str = "") -> RouteTable:
+        """The routes of a listener ("" = the public port) as they are now."""
+        now = [(outlet, outlet.options) for outlet in self._hub.outlets(self._api)]
+        if self._seen is None or not _same(now, self._seen):
+            self._seen, self._tables, self.clashes = now, {}, []
+            for table in self._inputs.values():
+                self._take(table.entries)
+            for outlet, _ in now:
+                self._take(entries_of_outlet(outlet))
+        return self._tables.get(address) or _NOTHING
 
     def _take(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             try:
-                self._all.add(entry)
+                self._tables.setdefault(entry.address, RouteTable()).add(entry)
             except ConfigError as clash:
                 self.clashes.append(str(clash))
+
+
+_NOTHING = RouteTable()
 
 
 def _same(now: list[tuple[Any, OutletOptions]], seen: list[tuple[Any, OutletOptions]]) -> bool:
