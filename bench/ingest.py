@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.processes import start_bare_ingest, start_gateway
+from bench.processes import STREAMS, start_bare_ingest, start_gateway
 from bench.rows import cpu_seconds, interleaved, row
 from penstock_operator.embedded import EmbeddedKafka
 
@@ -87,7 +87,10 @@ def measure(rounds: int) -> list[dict[str, Any]]:
     """CPU µs of the gateway process per acknowledged POST."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
         kafka.ensure_topics("orders", "bare")
-        with start_gateway(Path(folder), kafka.address) as (pid, port, key), start_bare_ingest(kafka.address) as bare:
+        with (
+            start_gateway(Path(folder), kafka.address, STREAMS[:1]) as (pid, port, key),
+            start_bare_ingest(kafka.address) as bare,
+        ):
             found = interleaved(
                 rounds,
                 gateway=lambda: _cpu_per_request(pid, port, "/orders/publish", key),
