@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -19,64 +20,65 @@ from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Fault, Source, check
 from penstock_gateway.http.listener import Listener, address
 from penstock_gateway.http.routes import Entry, RouteTable
-from penstock_gateway.hub.hub import Hub
 from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import Cors, Route
 
 PLAIN = "text/plain; charset=utf-8"
 _log = logging.getLogger(__name__)
+_NOTHING = RouteTable()
 
 
-class BareApp:
-    """The listeners of a bare configuration. `shared` is the address of components without one, None = they are not served."""
+class BareSites:
+    """The listeners of a bare configuration. `shared` is the address of components without one, "" = they are not served."""
 
     def __init__(
-        self,
-        hub: Hub,
-        metrics: Metrics,
-        *,
-        api: str = "",
-        shared: str | None = "0.0.0.0:4195",  # Bento's default
-        root: str = "/bento",
-        ready: Callable[[], bool] = lambda: True,
+        self, metrics: Metrics, shared: str | None, *, root: str = "/bento", ready: Callable[[], bool] = lambda: True
     ) -> None:
-        self._site = serving.Site(hub, api)
-        self._api, self._shared, self._root, self._ready = api, shared, root.rstrip("/"), ready
+        self._shared, self._root, self._ready = shared, root.rstrip("/"), ready
         self._metrics = metrics
+        self._tables: dict[str, RouteTable] = {}
         self._listeners: dict[str, Listener] = {}
         self._opening: set[asyncio.Task[None]] = set()
 
-    def add_route(self, api: str, stream: str, route: Route) -> Callable[[], None]:
+    def add_route(self, route: Route) -> Callable[[], None]:
         """Serve a request input's path; the result takes it away. Raises ConfigError when the path and method are taken."""
-        remove = self._site.add(stream, route)
-        self.listen(route.address)
-        return remove
+        return self._add(serving.entry_of_route("stream", route))
 
-    def listen(self, wanted: str) -> None:
-        """Open the listener of an address soon, unless it is open; also called for outlets' addresses."""
-        if not wanted or wanted in self._listeners:
-            return
-        self._listeners[wanted] = Listener(self._handler(wanted), self._metrics.gateway)
-        task = asyncio.ensure_future(self._open(wanted, wanted))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+    def add_outlet(self, outlet: Any) -> None:
+        """Serve an outlet's paths. Raises ConfigError when one is taken."""
+        for entry in serving.entries_of_outlet(outlet):
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> Callable[[], None]:
+        remove = self._tables.setdefault(entry.address, RouteTable()).add(entry)
+        if entry.address and entry.address not in self._listeners:
+            self._listeners[entry.address] = Listener(self._handler(entry.address), self._metrics.gateway)
+            task = asyncio.ensure_future(self._open(entry.address))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        return remove
 
     async def start(self) -> None:
         """Open the shared listener. Raises OSError when its address is taken."""
-        if self._shared is not None:
+        if self._shared:
             self._listeners[""] = Listener(self._handler(""), self._metrics.gateway)
-            host, port = address(self._shared)
-            await self._listeners[""].open(host, port)
+            await self._listeners[""].open(*address(self._shared))
 
-    async def _open(self, name: str, wanted: str) -> None:
+    async def _open(self, wanted: str) -> None:
         try:
-            await self._listeners[name].open(*address(wanted))
+            await self._listeners[wanted].open(*address(wanted))
         except (OSError, ValueError) as why:
             _log.error("cannot listen on %s: %s", wanted, why)
 
-    async def stop(self, seconds: float = 5.0) -> None:
-        """Close all listeners; requests under way may finish for that long."""
+    async def refuse(self) -> None:
+        """Accept no more connections."""
         await asyncio.gather(*self._opening, return_exceptions=True)
+        for listener in self._listeners.values():
+            listener.refuse()
+
+    async def close(self, seconds: float = 1.0) -> None:
+        """Close all listeners; requests under way may finish for that long."""
+        await self.refuse()
         await asyncio.gather(*(listener.close(seconds) for listener in self._listeners.values()))
 
     # --- answering ------------------------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ class BareApp:
                 path = path[len(self._root) :]
             if path in ("/ping", "/ready"):
                 return self._probe(path)
-        table = self._site.table(own)
+        table = self._tables.get(own) or _NOTHING
         rules = _rules(table)
         if rules is not None:
             origin = source.first("Origin")
@@ -121,7 +123,7 @@ class BareApp:
             return plain(request, 405, "Incorrect method", squeeze=True)
         if found.entry.serves in ("converse", "websocket"):
             _shake(request, found.entry)
-        return await serving.serve(source, found.entry, (path, found.values), Grant(self._api), None, {})
+        return await serving.serve(source, found.entry, (path, found.values), Grant(""), None, {})
 
     def _probe(self, path: str) -> web.Response:
         if path == "/ping":
