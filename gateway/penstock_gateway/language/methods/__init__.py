@@ -12,7 +12,9 @@ from penstock_gateway.language.methods import (
     regex,
     strings,
     times,
+    tokens,
     widths,
+    xmldocs,
     yamldocs,
 )
 
@@ -28,6 +30,8 @@ __all__ = [
     "regex",
     "strings",
     "times",
+    "tokens",
     "widths",
+    "xmldocs",
     "yamldocs",
 ]
