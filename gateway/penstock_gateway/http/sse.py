@@ -8,20 +8,22 @@ from aiohttp import HttpVersion11, web
 
 from penstock_gateway.http import problems
 from penstock_gateway.http.tap import Tap
-from penstock_gateway.hub.outlet import BroadcastOutlet
-from penstock_gateway.hub.wires import Sse
+from penstock_gateway.hub.wires import Raw, Sse
 from penstock_gateway.positions import Claim, CursorError
+from penstock_gateway.sniffing import media_type
 
 if TYPE_CHECKING:
     from penstock_gateway.hub.clients import Grant
+    from penstock_gateway.hub.hub import HubOutlet
 
 _SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_WIRES = {True: Sse(chunked=True), False: Sse(chunked=False)}
+_SSE = {True: Sse(chunked=True), False: Sse(chunked=False)}
+_RAW = {True: Raw(chunked=True), False: Raw(chunked=False)}
 
 
 async def serve(
-    request: web.Request,
-    outlet: BroadcastOutlet,
+    request: web.BaseRequest,
+    outlet: HubOutlet,
     grant: Grant,
     *,
     heartbeat: float = 0.0,
@@ -39,14 +41,36 @@ async def serve(
                 return _refused(error)
             fault = error.reason
     chunked = request.version >= HttpVersion11
+    if outlet.options.stream_format == "raw_bytes":
+        return await _raw(request, outlet, grant, chunked)
     response = web.StreamResponse(headers=_SSE_HEADERS)
     if chunked:
         response.headers["Connection"] = "keep-alive"
     await response.prepare(request)
-    tap = Tap(request, outlet, grant)
-    outlet.admit(tap.client, _WIRES[chunked], claim, fault, heartbeat)
+    tap = Tap(request, outlet, grant, exact=outlet.exact)
+    outlet.admit(tap.client, _SSE[chunked], claim, fault, heartbeat)
     try:
         await tap.gone
+    finally:
+        outlet.leave(tap.client)
+    return response
+
+
+async def _raw(request: web.BaseRequest, outlet: HubOutlet, grant: Grant, chunked: bool) -> web.StreamResponse:
+    """The raw stream. Its head waits for the first message, whose body decides the media type, as in Bento."""
+    tap = Tap(request, outlet, grant, exact=outlet.exact, hold=True)
+    assert tap.first is not None
+    wire = _RAW[chunked]
+    outlet.admit(tap.client, wire)
+    response = web.StreamResponse()
+    try:
+        first = await tap.first
+        if not tap.gone.done():
+            body = first.partition(b"\r\n")[2] if chunked else first
+            response.headers["Content-Type"] = media_type(body)
+            await response.prepare(request)
+            tap.release()
+            await tap.gone
     finally:
         outlet.leave(tap.client)
     return response

@@ -37,11 +37,17 @@ class Attending(Protocol):
 
 
 class Tap(asyncio.Protocol):
-    """The protocol and the link of one client. `exact`: report every byte that waits, not only a full buffer (competing clients)."""
+    """The protocol and the link of one client.
 
-    __slots__ = ("_finishing", "_inner", "_outlet", "_transport", "_unasked", "client", "gone", "write")
+    `exact`: report every byte that waits, not only a full buffer (competing clients). `hold`: keep what is written until `release`,
+    because the response's head depends on the first message.
+    """
 
-    def __init__(self, request: web.Request, outlet: Attending, grant: Grant, *, exact: bool = False) -> None:
+    __slots__ = ("_finishing", "_held", "_inner", "_outlet", "_transport", "_unasked", "client", "first", "gone")
+
+    def __init__(
+        self, request: web.BaseRequest, outlet: Attending, grant: Grant, *, exact: bool = False, hold: bool = False
+    ) -> None:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has left during the handshake")
@@ -50,21 +56,47 @@ class Tap(asyncio.Protocol):
         self._finishing = False
         self._unasked = 0
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.write = self._transport.write
+        self.first: asyncio.Future[bytes] | None = asyncio.get_running_loop().create_future() if hold else None
+        self._held: list[bytes] | None = [] if hold else None
         self.client = Client(grant, self)
+        if not hold:
+            self.client.write = self._transport.write
         self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(high=0 if exact else _BUFFERED_BYTES)
         _tune(self._transport)
 
     # --- link -----------------------------------------------------------------------------------------------------------
 
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport, or keep them for the moment."""
+        if self._held is None:
+            self._transport.write(data)
+            return
+        self._held.append(data)
+        if self.first is not None and not self.first.done():
+            self.first.set_result(data)
+
+    def release(self) -> None:
+        """The head has gone out: now what was kept."""
+        held, self._held = self._held or [], None
+        self.client.write = self._transport.write
+        if held:
+            self._transport.write(b"".join(held))
+        if self._finishing:
+            self._transport.close()
+        elif not self.client.paused:
+            self._outlet.resume(self.client)
+
     def buffered(self) -> int:
         """Bytes the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + sum(map(len, self._held or ()))
 
     def finish(self, data: bytes) -> None:
         """Send the last bytes and close; a client that does not take them is cut."""
         self._finishing = True
+        if self._held is not None:
+            self.write(data)
+            return
         if data:
             self._transport.write(data)
         self._transport.close()
@@ -82,6 +114,8 @@ class Tap(asyncio.Protocol):
         self._outlet.leave(self.client)
         if not self.gone.done():
             self.gone.set_result(None)
+        if self.first is not None and not self.first.done():
+            self.first.set_result(b"")
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:

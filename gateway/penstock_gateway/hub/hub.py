@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.errors import NotSupported
 from penstock_gateway.hub.clients import Verdict
+from penstock_gateway.hub.compete import CompeteOutlet
 from penstock_gateway.hub.outlet import BroadcastOutlet
 from penstock_gateway.positions import Seal
 from penstock_gateway.registry import OutletOptions
 
-HubOutlet = BroadcastOutlet
+HubOutlet = BroadcastOutlet | CompeteOutlet
 _Key = tuple[str, str, str, str, str]
 
 
@@ -75,7 +76,7 @@ class Hub:
     ) -> HubOutlet:
         seal = Seal(list(signing_keys) or [self._own_key], api, stream)
         if plan.mode is Mode.COMPETE:
-            raise NotSupported("Compete", ("delivery", "mode"))
+            return CompeteOutlet(f"{api}/{stream}", options, plan)
         return BroadcastOutlet(f"{api}/{stream}", options, plan, seal)
 
 

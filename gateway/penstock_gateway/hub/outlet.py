@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
-from penstock_gateway.hub.clients import Client, Verdict
+from penstock_gateway.hub.clients import Client, Grant, Verdict
 from penstock_gateway.hub.gate import WantedGate
+from penstock_gateway.hub.polling import Page, Poll
 from penstock_gateway.hub.ring import Frame, Ring
 from penstock_gateway.hub.views import View
 from penstock_gateway.hub.wires import Wire
@@ -40,6 +41,8 @@ class BroadcastOutlet:
     """Every client gets every message. With Resume, frames wait until `advance` says that their source messages are complete."""
 
     mode = Mode.BROADCAST
+    exact = False
+    """Whether links report every byte that waits."""
 
     def __init__(self, stream: str, options: OutletOptions, plan: DeliveryPlan, seal: Seal) -> None:
         self.stream, self.options, self.plan = stream, options, plan
@@ -60,6 +63,7 @@ class BroadcastOutlet:
         self._held: list[Frame] = []
         self._waiting: dict[Client, tuple[View, Claim | None]] = {}
         self._where: dict[Client, View] = {}
+        self._polls: dict[Poll, Grant] = {}
         self._room = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -151,6 +155,8 @@ class BroadcastOutlet:
         self.closed = True
         for client in tuple(self._where):
             self._dismiss(client, self._where[client].wire.end(), "ended")
+        for poll in self._polls:
+            poll.woken.set()
         self._room.set()
 
     # --- the clients' side ----------------------------------------------------------------------------------------------
@@ -177,14 +183,45 @@ class BroadcastOutlet:
                 self, wire, self._pen() if self.resumes else None, self.plan.heartbeat or self.options.heartbeat
             )
         self._where[client] = view
-        if fault and wire.resumes:
-            client.write(wire.wrap(wire.gap(None, self._here(), fault)))
+        if fault and (words := wire.gap(None, self._here(), fault)):
+            client.write(wire.wrap(words))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
         if self.resumes and not self._begun:
             self._waiting[client] = (view, claim)
         else:
             self._place(client, view, claim)
+
+    async def poll(self, grant: Grant, claim: Claim | None, timeout: float) -> Page | None:  # noqa: ASYNC109 (an answer, not a failure)
+        """What came since a cursor, or comes next; without bodies after `timeout` seconds, None when the stream or the right has ended."""
+        poll = Poll(self.ring.next)
+        self._polls[poll] = grant
+        end = self._loop.time() + timeout
+        try:
+            while not self.closed and poll in self._polls:
+                if self.resumes and self._begun and poll.cursor is None:
+                    self._start_poll(poll, claim)
+                page = (
+                    poll.page(self.ring, self._pen() if self.resumes else None)
+                    if poll.cursor or not self.resumes
+                    else None
+                )
+                if page is not None:
+                    return page
+                poll.woken.clear()
+                try:
+                    await asyncio.wait_for(poll.woken.wait(), end - self._loop.time())
+                except TimeoutError:
+                    return Page([], self._pen().write(poll.cursor) if poll.cursor else "")
+            return None
+        finally:
+            self._polls.pop(poll, None)
+
+    def _start_poll(self, poll: Poll, claim: Claim | None) -> None:
+        if claim is None:
+            poll.cursor = Cursor(self.ring.vector if self._ready else merged(self.ring.vector, self._heads))
+        else:
+            _, poll.cursor, poll.gap = self._resumed(claim.match(self._layout, fingerprint(self.plan.pipeline)))
 
     def leave(self, client: Client) -> None:
         """The client has gone."""
@@ -213,6 +250,11 @@ class BroadcastOutlet:
             reason = verdict(client.grant)
             if reason is not None:
                 self._dismiss(client, self._where[client].wire.limit(reason), reason)
+                closed += 1
+        for poll, grant in tuple(self._polls.items()):
+            if verdict(grant) is not None:
+                del self._polls[poll]
+                poll.woken.set()
                 closed += 1
         return closed
 
@@ -243,16 +285,20 @@ class BroadcastOutlet:
 
     def _return(self, client: Client, view: View, match: Match) -> None:
         """A client comes back: tell it what is lost, and go on with what it does not have."""
+        before, cursor, reason = self._resumed(match)
+        if reason:
+            pen = self._pen()
+            client.write(view.wire.wrap(view.wire.gap(pen.write(before), pen.write(cursor), reason)))
+        self._locate(client, view, cursor)
+
+    def _resumed(self, match: Match) -> tuple[Cursor, Cursor, str]:
+        """What a returning client has, where it goes on, and why that is not the same ("" when it is)."""
         base = self.ring.base
         vector = {source: match.cursor.vector.get(source, base.get(source, 0)) for source in self.ring.vector}
         lost = behind(vector, base)
         reason = "recreated" if match.renewed else "configuration" if match.strange else "history" if lost else ""
         parts = {source: k for source, k in match.cursor.parts.items() if source not in lost}
-        cursor = Cursor(merged(vector, base), parts)
-        if reason:
-            pen = self._pen()
-            client.write(view.wire.wrap(view.wire.gap(pen.write(Cursor(vector)), pen.write(cursor), reason)))
-        self._locate(client, view, cursor)
+        return Cursor(vector), Cursor(merged(vector, base), parts), reason
 
     def _locate(self, client: Client, view: View, cursor: Cursor) -> None:
         client.seq, _ = self.ring.locate(cursor)
@@ -290,14 +336,18 @@ class BroadcastOutlet:
         for view in self.views.values():
             if len(view):
                 view.wake()
+        for poll in self._polls:
+            poll.woken.set()
         self._trim()
 
     def _trim(self) -> None:
-        needed = min((view.at.end for view in self.views.values() if len(view)), default=self.ring.next)
+        passed = min((view.at.end for view in self.views.values() if len(view)), default=self.ring.next)
+        needed = min((poll.seq for poll in self._polls), default=passed)
+        needed = min(needed, passed)
         self.ring.trim(needed, self._loop.time())
 
     def _here(self) -> str:
-        return self._pen().write(Cursor(self.ring.vector))
+        return self._pen().write(Cursor(self.ring.vector)) if self.resumes else ""
 
     def _pen(self) -> Pen:
         return Pen(self._seal, self._layout, fingerprint(self.plan.pipeline))

@@ -208,8 +208,8 @@ class Bare:
         return data
 
     def end(self) -> bytes:
-        """Close 1001."""
-        return close_frame(GOING_AWAY, "stream ended")
+        """Nothing: Bento cuts the connection when a stream is over."""
+        return b""
 
 
 class Enveloped(Bare):
@@ -244,6 +244,10 @@ class Enveloped(Bare):
         """The freshest cursor, then close 1012."""
         return self.heartbeat(cursor) + super().farewell(retry, cursor)
 
+    def end(self) -> bytes:
+        """Close 1001."""
+        return close_frame(GOING_AWAY, "stream ended")
+
 
 def _is_utf8(body: bytes) -> bool:
     try:
@@ -260,7 +264,7 @@ def _data(body: bytes) -> bytes:
         return b'"data64":"%b"' % base64.b64encode(body)
 
 
-def batch(wire: Wire, bodies: Sequence[bytes]) -> bytes:
+def batch_of(wire: Wire, bodies: Sequence[bytes]) -> bytes:
     """A batch for one competing client, transfer coding included."""
     data = b"".join([wire.frame(body, None) for body in bodies])
     return wire.wrap(data + wire.separator() if len(bodies) > 1 else data)
