@@ -9,9 +9,9 @@ from aiohttp import web
 
 from penstock_gateway.access import ApiDocument
 from penstock_gateway.errors import ConfigError
-from penstock_gateway.http import ingest, sse, websocket
+from penstock_gateway.http import ingest, poll, sse, websocket
 from penstock_gateway.http.decide import Grant
-from penstock_gateway.http.head import Fault, Source
+from penstock_gateway.http.head import Source
 from penstock_gateway.http.routes import Entry, RouteTable, entry_of
 from penstock_gateway.hub.hub import Hub
 from penstock_gateway.registry import Cors, OutletOptions, Route
@@ -119,7 +119,7 @@ async def serve(
         return await sse.serve(request, entry.target, grant, cursor_text=text, origin=origin)
     if entry.serves == "websocket":
         return await websocket.serve(request, entry.target, grant, cursor_text=text, origin=origin)
-    raise Fault(501, "Fetching single messages is not supported: use the stream or WebSocket path")
+    return await poll.serve(request, entry.target, grant, cursor_text=text, origin=origin)
 
 
 def cursor(source: Source) -> tuple[str | None, Literal["header", "query"]]:

@@ -219,7 +219,7 @@ class BroadcastOutlet:
 
     def _start_poll(self, poll: Poll, claim: Claim | None) -> None:
         if claim is None:
-            poll.cursor = Cursor(self.ring.vector if self._ready else merged(self.ring.vector, self._heads))
+            poll.cursor = Cursor(dict(self.ring.vector) if self._ready else merged(self.ring.vector, self._heads))
         else:
             _, poll.cursor, poll.gap = self._resumed(claim.match(self._layout, fingerprint(self.plan.pipeline)))
 
