@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import KafkaError
 
 from penstock_gateway.errors import NotConnected
@@ -64,7 +64,7 @@ async def starting(
     except (KafkaError, OSError, ValueError) as error:
         await stop(client)
         raise NotConnected(await _explain(error, arguments)) from None
-    except asyncio.CancelledError:
+    except (NotConnected, asyncio.CancelledError):
         await stop(client)
         raise
 
@@ -83,16 +83,18 @@ async def _probe(host: str, port: int, arguments: dict[str, Any]) -> str:
     given = {
         name: value for name, value in arguments.items() if name.startswith(("sasl_", "security_", "ssl_", "client_id"))
     }
+    connection = AIOKafkaConnection(host, port, request_timeout_ms=int(CONNECT_TIMEOUT * 1000), **given)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            connection = await create_conn(host, port, request_timeout_ms=int(CONNECT_TIMEOUT * 1000), **given)
+            await connection.connect()
     except TimeoutError:
         return f"no answer; is it a Kafka broker, and does it speak {given['security_protocol']}?"
     except (KafkaError, OSError) as error:
         return reason_of(error)
-    closing = connection.close()
-    if closing is not None:
-        await closing
+    finally:
+        closing = connection.close()
+        if closing is not None and connection._protocol is not None:  # else there never was a socket to close
+            await asyncio.wait({closing}, timeout=1)
     return "refused at first, then reachable"
 
 

@@ -33,11 +33,18 @@ class Membership(ConsumerRebalanceListener):
         self._lock = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
         self._complaint = ""
+        self._pressed = asyncio.Event()
+        reader.press = self._pressed.set
 
     async def keep(self, period: float) -> None:
-        """Commit every `period` seconds until cancelled."""
+        """Commit every `period` seconds, and at once when the reader presses, until cancelled."""
         while True:
-            await asyncio.sleep(period)
+            try:
+                async with asyncio.timeout(period):
+                    await self._pressed.wait()
+            except TimeoutError:
+                pass
+            self._pressed.clear()
             self._running = asyncio.ensure_future(self._commit(self._reader.ledgers))
             await asyncio.wait({self._running})
 
@@ -50,7 +57,7 @@ class Membership(ConsumerRebalanceListener):
         async with self._lock:
             ledgers = {tp: self._reader.ledgers[tp] for tp in list(partitions) if tp in self._reader.ledgers}
             due = {tp: ledger.due for tp, ledger in ledgers.items()}
-            offsets = {tp: OffsetAndMetadata(offset, "") for tp, offset in due.items() if offset is not None}
+            offsets = {tp: OffsetAndMetadata(found[0], "") for tp, found in due.items() if found is not None}
             if not offsets or self._expelled():
                 return
             try:
@@ -60,8 +67,10 @@ class Membership(ConsumerRebalanceListener):
                 self._complain(f"offsets were not committed, the next commit tries again: {reason_of(error)}")
                 return
             self._complaint = ""
-            for tp, offset in offsets.items():
-                ledgers[tp].committed = offset.offset
+            for tp, found in due.items():
+                if found is not None:
+                    ledgers[tp].committed(found[1])
+            self._reader.rouse()
 
     def _expelled(self) -> bool:
         """A member that the group has given up would commit as a stranger, over the heads of those who took over."""

@@ -168,22 +168,26 @@ class KafkaInput:
             await consumer.start()
             await self._broadcast.start(consumer, reader)
             return
-        membership = Membership(consumer, reader, self._context.log, min(5.0, self._config.group.rebalance_timeout / 3))
+        membership = self._member(consumer, reader) if self._config.consumer_group else None
         if self._topics:
+            assert membership is not None  # `build` refuses whole topics without a group
             await self._join(consumer, membership)
         else:
             await consumer.start()
-            stored = bool(self._config.consumer_group)
             offsets = await place_explicit(
-                consumer, self._explicit, stored=stored, oldest=self._config.start_from_oldest
+                consumer, self._explicit, stored=membership is not None, oldest=self._config.start_from_oldest
             )
             consumer.assign(list(offsets))
             for tp, offset in offsets.items():
                 consumer.seek(tp, offset)
             reader.begin(offsets)
-        if self._config.consumer_group:
+        if membership is not None:
             self._membership = membership
             self._keeping = asyncio.create_task(membership.keep(self._config.commit_period))
+
+    def _member(self, consumer: AIOKafkaConsumer, reader: Reader) -> Membership:
+        patience = min(5.0, self._config.group.rebalance_timeout / 3)
+        return Membership(consumer, reader, self._context.log, patience)
 
     async def _join(self, consumer: AIOKafkaConsumer, membership: Membership) -> None:
         await consumer._client.bootstrap()  # so that a topic can be missed before aiokafka waits for it without a word

@@ -1,6 +1,7 @@
 """The book of one assigned partition: records taken in order, settled in any order, committed as a contiguous prefix; pure.
 
-`checkpoint_limit` bounds the messages that are handed over and not yet settled. What was fetched beyond it waits here.
+`checkpoint_limit` bounds the messages that were handed over and are not stored as done: a crash repeats at most these. What was
+fetched beyond it waits here. Messages are counted, never subtracted from offsets, which have gaps.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from penstock_gateway.registry import Delivery
 class Entry:
     """One batch that was handed over: the offset after it, and what became of it."""
 
-    __slots__ = ("acknowledged", "count", "delivery", "following", "settled")
+    __slots__ = ("acknowledged", "delivery", "following", "settled", "total")
 
-    def __init__(self, following: int, count: int) -> None:
-        self.following, self.count = following, count
+    def __init__(self, following: int, total: int) -> None:
+        self.following = following
+        self.total = total  # messages handed over so far, with these
         self.settled = self.acknowledged = False
         self.delivery: Delivery | None = None
 
@@ -27,28 +29,18 @@ class Ledger:
     """One partition. `position` is what may be committed: the offset after the last batch before which all are acknowledged."""
 
     __slots__ = (
-        "_open",
-        "_waiting",
-        "closing",
-        "committed",
-        "end",
-        "limit",
-        "position",
-        "revoked",
-        "share",
-        "source",
-        "unsettled",
-    )
+        "_committed", "_done", "_handed", "_open", "_waiting", "closing", "end", "limit", "position", "revoked", "share", "source",
+        "stored",
+    )  # fmt: skip
 
-    def __init__(self, source: str, limit: int) -> None:
-        self.source, self.limit = source, limit
+    def __init__(self, source: str, limit: int, *, stored: bool = True) -> None:
+        self.source, self.limit, self.stored = source, limit, stored
         self.share = max(1, limit // 2)  # halves: one batch is being written while the other is prepared
         self.position: int | None = None
-        self.committed: int | None = None
         self.end = 0
-        self.unsettled = 0
         self.closing = False
         self.revoked = False
+        self._handed = self._done = self._committed = 0
         self._open: deque[Entry] = deque()
         self._waiting: deque[Sequence[Any]] = deque()
 
@@ -69,16 +61,16 @@ class Ledger:
             return None
         records = self._waiting[0]
         size = min(len(records), self.share)
-        if self.unsettled + size > self.limit:
+        if self.outstanding + size > self.limit:
             return None
         if size == len(records):
             self._waiting.popleft()
             taken = records
         else:
             taken, self._waiting[0] = records[:size], records[size:]
-        entry = Entry(taken[-1].offset + 1, size)  # offsets have gaps: never first + count
+        self._handed += size
+        entry = Entry(taken[-1].offset + 1, self._handed)  # offsets have gaps: never first + count
         self._open.append(entry)
-        self.unsettled += size
         return taken, entry
 
     def settle(self, entry: Entry, error: Exception | None) -> None:
@@ -87,15 +79,33 @@ class Ledger:
             return
         entry.settled = True
         entry.acknowledged = error is None
-        self.unsettled -= entry.count
         entry.delivery = None
         while self._open and self._open[0].acknowledged:
-            self.position = self._open.popleft().following
+            done = self._open.popleft()
+            self.position, self._done = done.following, done.total
+        if not self.stored:
+            self._committed = self._done
 
     @property
-    def due(self) -> int | None:
-        """The offset to commit now, None when there is nothing new."""
-        return None if self.revoked or self.position == self.committed else self.position
+    def outstanding(self) -> int:
+        """Messages that were handed over and would come again after a crash."""
+        return self._handed - self._committed
+
+    @property
+    def due(self) -> tuple[int, int] | None:
+        """What to commit now: the offset, and the number of messages before it; None when there is nothing new."""
+        if self.revoked or not self.stored or self.position is None or self._done == self._committed:
+            return None
+        return self.position, self._done
+
+    @property
+    def pressing(self) -> bool:
+        """Whether a commit should not wait for its period: much is due, or the next batch waits for it."""
+        return self.due is not None and (self._done - self._committed >= self.share or bool(self._waiting))
+
+    def committed(self, total: int) -> None:
+        """The commit of `due` went well."""
+        self._committed = max(self._committed, total)
 
     def withdraw(self) -> None:
         """The partition is going away: batches that no output has begun are dropped, what waits is forgotten."""
@@ -107,7 +117,6 @@ class Ledger:
                 continue
             delivery.withdrawn = True
             entry.settled = True
-            self.unsettled -= entry.count
 
     @property
     def under_way(self) -> bool:

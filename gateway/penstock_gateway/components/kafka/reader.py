@@ -39,6 +39,8 @@ class Reader:
     with_positions: bool
     drop_refused: bool
     stall: float
+    press: Callable[[], None] | None = None
+    """Asks for a commit now. None: nothing is committed, and a settled message is done."""
     ledgers: dict[TopicPartition, Ledger] = field(default_factory=dict)
     epoch: int = 0
     _fetch: asyncio.Task[tuple[int, Fetched]] | None = None
@@ -57,7 +59,7 @@ class Reader:
         self.rouse()
 
     def _ledger(self, tp: TopicPartition) -> Ledger:
-        ledger = Ledger(f"{tp.topic}/{tp.partition}", self.limit)
+        ledger = Ledger(f"{tp.topic}/{tp.partition}", self.limit, stored=self.press is not None)
         ledger.share = min(ledger.share, self.share)
         return ledger
 
@@ -90,6 +92,8 @@ class Reader:
         def settle(error: Exception | None) -> None:
             ledger.settle(entry, None if self.drop_refused else error)
             self._settled.set()
+            if self.press is not None and ledger.pressing:
+                self.press()
             self.rouse()
 
         delivery = Delivery(messages, settle)
