@@ -116,6 +116,16 @@ class GatewayProcess:
     def log(self) -> str:
         return (self.folder.parent / f"gateway-{self.port}.log").read_text()
 
+    async def until_metric(self, name: str, least: float) -> None:
+        """Wait until the sum of a metric's samples is at least so much."""
+        async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
+                    lines = (await answer.text()).splitlines()
+                if sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{")) >= least:
+                    return
+                await asyncio.sleep(0.05)
+
     async def stop(self, kill: bool = False) -> int:
         """End it (SIGTERM, or SIGKILL) and wait for its status."""
         assert self.process is not None

@@ -117,3 +117,64 @@ async def _read_warm_up(reader: Reader) -> None:
                     if event.id:
                         reader.last_id = event.id
                         return
+
+
+async def test_a_client_that_was_away_longer_than_the_history_is_told_of_the_gap(tmp_path: Path) -> None:
+    key = new_key()
+    small = {**STREAM, "delivery": {**STREAM["delivery"], "history": {"duration": 300, "size": 20_000}}}
+    with EmbeddedKafka() as kafka:
+        write_folder(tmp_path / "a", [small], key=key, bootstrap=kafka.address)
+        await produce(kafka.address, 0, 4)
+        async with gateway(tmp_path / "a") as only:
+            reader = Reader([only, only], key, 1)
+            await _read_warm_up(reader)
+            await produce(kafka.address, 4, 4_000)  # about 100 kB of frames: far more than the ring holds
+            await only.until_metric("penstock_input_received_total", 4_004)
+            async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+                await reader._session(session, only, 10, 4_000)
+    assert len(reader.gaps) == 1
+    gap = json.loads(reader.gaps[0])
+    assert gap["reason"] == "history"
+    assert gap["from"]
+    assert gap["to"]
+    assert gap["from"] != gap["to"]
+    assert min(reader.seen) > 4
+
+
+async def test_a_gateway_killed_and_started_again_lets_its_clients_resume(tmp_path: Path) -> None:
+    key = new_key()
+    with EmbeddedKafka() as kafka:
+        write_folder(tmp_path / "a", [STREAM], key=key, bootstrap=kafka.address)
+        await produce(kafka.address, 0, 4)
+        first = GatewayProcess(tmp_path / "a")
+        await first.start()
+        reader = Reader([first, first], key, 1)
+        await _read_warm_up(reader)
+        await produce(kafka.address, 4, 500)
+        async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+            await reader._session(session, first, 200, 10_000)
+        assert await first.stop(kill=True) == -9
+        await produce(kafka.address, 504, 500)
+        async with gateway(tmp_path / "a") as second, aiohttp.ClientSession() as session, asyncio.timeout(30):
+            await reader._session(session, second, 800, 10_000)
+    assert sorted(reader.seen) == list(range(4, 1004))
+    assert reader.gaps == []
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "AAAA", "%00%01", "x" * 5000])
+async def test_a_malformed_cursor_is_refused_in_the_query_and_a_gap_in_the_header(tmp_path: Path, cursor: str) -> None:
+    """S-3: an EventSource stops for good on any status but 200, so only the query parameter may be refused."""
+    key = new_key()
+    with EmbeddedKafka() as kafka:
+        write_folder(tmp_path / "a", [STREAM], key=key, bootstrap=kafka.address)
+        await produce(kafka.address, 0, 4)
+        async with gateway(tmp_path / "a") as only, aiohttp.ClientSession() as session, asyncio.timeout(30):
+            url = f"{only.url}/orders/events"
+            async with session.get(url, params={"cursor": cursor}, headers={"Authorization": key}) as response:
+                assert response.status == 400
+                assert response.content_type == "application/problem+json"
+            headers = {"Authorization": key, "Last-Event-ID": cursor}
+            async with session.get(url, headers=headers) as response:
+                assert response.status == 200
+                first = await anext(events(response))
+                assert first.event == "penstock.gap"

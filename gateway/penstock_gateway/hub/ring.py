@@ -106,8 +106,8 @@ class Ring:
             _group(frames, position)
         block, whole = self._block(now), True
         for frame in frames:
-            if len(block.entries) >= _BLOCK_ENTRIES or block.bytes >= _BLOCK_BYTES:
-                block = self._block(now) if whole else block
+            if whole and self._is_full(block):
+                block = self._block(now)
             whole = frame.last or frame.until is not None
             if frame.until is None and frame.last:
                 vector[frame.source] = frame.offset + 1
@@ -195,15 +195,17 @@ class Ring:
 
     def _block(self, now: float) -> _Block:
         block = self._blocks[-1]
-        full = len(block.entries) >= _BLOCK_ENTRIES or block.bytes >= min(
-            _BLOCK_BYTES, self.size // _BLOCKS_PER_HISTORY
-        )
-        if block.entries and (full or now - block.born > self.history / _BLOCKS_PER_HISTORY):
+        if block.entries and (self._is_full(block) or now - block.born > self.history / _BLOCKS_PER_HISTORY):
             block = _Block(self.next, dict(self.vector), now)
             self._blocks.append(block)
             self._firsts.append(self.next)
         block.newest = now
         return block
+
+    def _is_full(self, block: _Block) -> bool:
+        return len(block.entries) >= _BLOCK_ENTRIES or block.bytes >= min(
+            _BLOCK_BYTES, self.size // _BLOCKS_PER_HISTORY
+        )
 
     def _grown(self, block: _Block, count: int, size: int) -> None:
         block.bytes += size
