@@ -154,7 +154,7 @@ def _plan_api(world: World, api: StreamAPI, now: float) -> Plan:
         create=(f"signing/{stem}.json", "admin.json"),
         nudge=(api.meta.name,) if facts is not None and facts.revision != held else (),
         status=_status(api, merged, _api_fields(world, api, path, expected, records)),
-        again_in=_again(now, again),
+        again_in=_again(now, again, _patience_ends(world, api, now)),
     )
 
 
@@ -189,13 +189,20 @@ def _api_programmed(world: World, api: StreamAPI, expected: str | None, held: st
 def _api_blocked(world: World, api: StreamAPI, now: float) -> Finding | None:
     if api.access is not None and api.access.state == "Disabled":
         return Finding("Disabled", "spec.state is 'Disabled'")
+    end = _patience_ends(world, api, now)
+    if end is None or now < end:
+        return None
+    facts = world.gateways[api.meta.name]
+    return Finding("NotConnected", facts.message or "an input or output has no connection")
+
+
+def _patience_ends(world: World, api: StreamAPI, now: float) -> float | None:
+    """When an API without broker counts as not ready; None while it has one."""
     facts = world.gateways.get(api.meta.name)
     if facts is None or facts.connected is not False:
         return None
     began = status.since(_previous(api), "Connected", "False")
-    if began is not None and now - began >= GRACE:
-        return Finding("NotConnected", facts.message or "an input or output has no connection")
-    return None
+    return (now if began is None else began) + GRACE
 
 
 def _connected(world: World, api: StreamAPI) -> list[Condition]:
