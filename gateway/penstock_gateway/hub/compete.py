@@ -16,6 +16,7 @@ from penstock_gateway.hub.clients import Client, Grant, Verdict
 from penstock_gateway.hub.gate import WantedGate
 from penstock_gateway.hub.wires import Wire, batch_of
 from penstock_gateway.message import Batch
+from penstock_gateway.metrics import OutletCounters
 from penstock_gateway.positions import Claim, CursorError
 from penstock_gateway.registry import Begin, OutletOptions
 
@@ -52,11 +53,10 @@ class CompeteOutlet:
     resumes = False
     ready = True
 
-    def __init__(self, stream: str, options: OutletOptions, plan: DeliveryPlan) -> None:
+    def __init__(self, stream: str, options: OutletOptions, plan: DeliveryPlan, counters: OutletCounters) -> None:
+        self.counters = counters
         self.stream, self.options, self.plan = stream, options, plan
         self.closed = False
-        self.dropped: dict[str, int] = {}
-        """Clients the outlet let go, by reason."""
         self.wanted = WantedGate()
         self._loop = asyncio.get_running_loop()
         self._line: deque[Job] = deque()
@@ -81,6 +81,7 @@ class CompeteOutlet:
         """Returns when one client has the batch; raises Stopping."""
         if self.closed:
             raise Stopping("the stream has ended")
+        self.counters.received += len(batch)
         job = Job([message.raw for message in batch], self._loop.create_future())
         self._line.append(job)
         self._assign()
@@ -128,6 +129,8 @@ class CompeteOutlet:
         """Let a client in. `claim` is always None here. A `fault` makes the client forget its cursor."""
         assert claim is None
         self._wires[client] = wire
+        self.counters.connections.add(wire.protocol)
+        self.counters.opened.add(wire.protocol)
         self._quiet[client] = None
         if fault and (words := wire.gap(None, "", fault)):
             client.write(wire.wrap(words))
@@ -143,6 +146,8 @@ class CompeteOutlet:
         """A request that waits for one batch: `taker.job` has it in time, or None when the stream ends; then `settle` or `leave`."""
         taker = Taker(grant, alive, self._loop.create_future())
         self._takers[taker] = None
+        self.counters.connections.add("poll")
+        self.counters.opened.add("poll")
         self.wanted.enter()
         self._free(taker)
         return taker
@@ -156,9 +161,11 @@ class CompeteOutlet:
         """The client has gone; what it did not get is the next to go out."""
         self._idle.pop(client, None)
         if isinstance(client, Taker):
-            self._takers.pop(client, None)
-        else:
-            self._wires.pop(client, None)
+            if client in self._takers:
+                del self._takers[client]
+                self.counters.connections.add("poll", -1)
+        elif client in self._wires:
+            self.counters.connections.add(self._wires.pop(client).protocol, -1)
             self._quiet.pop(client, None)
         job = self._busy.pop(client, None)
         if job is not None and not job.done.done():
@@ -189,7 +196,7 @@ class CompeteOutlet:
         for client, wire in tuple(self._wires.items()):
             reason = verdict(client.grant)
             if reason is not None:
-                self._dismiss(client, wire.limit(reason), reason)
+                self._dismiss(client, wire.limit(reason), "access")
                 closed += 1
         for taker in tuple(self._takers):
             if verdict(taker.grant) is not None and not taker.job.done():
@@ -232,12 +239,14 @@ class CompeteOutlet:
     def _delivered(self, client: Client | Taker) -> None:
         job = self._busy.pop(client, None)
         if job is not None and not job.done.done():
+            self.counters.delivered += len(job.bodies)
+            self.counters.delivered_bytes += sum(map(len, job.bodies))
             job.done.set_result(None)
 
     def _dismiss(self, client: Client, words: bytes, reason: str) -> None:
         paused = client.paused
         self.leave(client)
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self.counters.closed.add(reason)
         if paused:
             client.link.abort()
         else:

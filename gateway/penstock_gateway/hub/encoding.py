@@ -20,6 +20,8 @@ class Slice(NamedTuple):
     end: int
     vector: dict[str, int]
     parts: Mapping[str, int]
+    messages: int = 0
+    """Messages in `data`."""
 
 
 class _Writer:
@@ -28,7 +30,7 @@ class _Writer:
     def __init__(self, wire: Wire, pen: Pen | None, vector: Vector, parts: Mapping[str, int]) -> None:
         self.wire, self.pen = wire, pen if wire.resumes else None
         self.pieces: list[bytes] = []
-        self.size = 0
+        self.size = self.count = 0
         self._last: tuple[int, bytes] | None = None
         self.every = True
         if self.pen is not None:
@@ -45,6 +47,7 @@ class _Writer:
         piece = self.wire.frame(frame.body, cursor)
         self.pieces.append(piece)
         self.size += len(piece)
+        self.count += 1
         if frame.ends and (separator := self.wire.separator()):
             self.pieces.append(separator)
 
@@ -83,7 +86,7 @@ def shared(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int, budget
             writer.frame(entry, parts)
         else:
             _pass_by(entry, vector, writer)
-    return Slice(writer.done(parts), seq, vector, parts)
+    return Slice(writer.done(parts), seq, vector, parts, writer.count)
 
 
 def own(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int) -> Slice:
@@ -104,7 +107,7 @@ def own(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int) -> Slice:
         parts = _step(entry, vector, parts, pen)
         if not covered:
             writer.frame(entry, parts)
-    return Slice(writer.done(parts), seq, vector, parts)
+    return Slice(writer.done(parts), seq, vector, parts, writer.count)
 
 
 def _step(frame: Frame, vector: dict[str, int], parts: Mapping[str, int], pen: Pen | None) -> Mapping[str, int]:

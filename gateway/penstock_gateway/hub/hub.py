@@ -11,6 +11,7 @@ from penstock_gateway.errors import NotSupported
 from penstock_gateway.hub.clients import Verdict
 from penstock_gateway.hub.compete import CompeteOutlet
 from penstock_gateway.hub.outlet import BroadcastOutlet
+from penstock_gateway.metrics import Metrics, OutletCounters
 from penstock_gateway.positions import Seal
 from penstock_gateway.registry import OutletOptions
 
@@ -21,7 +22,8 @@ _Key = tuple[str, str, str, str, str]
 class Hub:
     """Outlets by API, stream and paths; they outlive the instances that write to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics
         self._outlets: dict[_Key, HubOutlet] = {}
         self._own_key = secrets.token_bytes(32)
 
@@ -75,9 +77,10 @@ class Hub:
         self, api: str, stream: str, options: OutletOptions, plan: DeliveryPlan, signing_keys: Sequence[bytes]
     ) -> HubOutlet:
         seal = Seal(list(signing_keys) or [self._own_key], api, stream)
+        counters = self._metrics.outlet(api, stream) if self._metrics is not None else OutletCounters()
         if plan.mode is Mode.COMPETE:
-            return CompeteOutlet(f"{api}/{stream}", options, plan)
-        return BroadcastOutlet(f"{api}/{stream}", options, plan, seal)
+            return CompeteOutlet(f"{api}/{stream}", options, plan, counters)
+        return BroadcastOutlet(f"{api}/{stream}", options, plan, seal, counters)
 
 
 _STEP_SECONDS = 0.02

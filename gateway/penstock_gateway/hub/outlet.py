@@ -14,6 +14,7 @@ from penstock_gateway.hub.ring import Frame, Ring
 from penstock_gateway.hub.views import View
 from penstock_gateway.hub.wires import Wire
 from penstock_gateway.message import Batch
+from penstock_gateway.metrics import OutletCounters
 from penstock_gateway.positions import (
     Claim,
     Cursor,
@@ -44,7 +45,10 @@ class BroadcastOutlet:
     exact = False
     """Whether links report every byte that waits."""
 
-    def __init__(self, stream: str, options: OutletOptions, plan: DeliveryPlan, seal: Seal) -> None:
+    def __init__(
+        self, stream: str, options: OutletOptions, plan: DeliveryPlan, seal: Seal, counters: OutletCounters
+    ) -> None:
+        self.counters = counters
         self.stream, self.options, self.plan = stream, options, plan
         self.resumes = plan.guarantee is Guarantee.RESUME
         self._loop = asyncio.get_running_loop()
@@ -52,8 +56,7 @@ class BroadcastOutlet:
         self.views: dict[str, View] = {}
         self.closed = False
         self.wanted = WantedGate(opened=True)
-        self.dropped: dict[str, int] = {}
-        """Clients the outlet let go, by reason."""
+        self._counted = (0, 0)
         self._seal = seal
         self._layout = Layout()
         self._epochs: dict[str, str] = {}
@@ -86,6 +89,7 @@ class BroadcastOutlet:
 
     async def write(self, batch: Batch) -> None:
         """Take frames. Returns at once unless a pass is far behind."""
+        self.counters.received += len(batch)
         frames = []
         for message in batch:
             origin = message.origin
@@ -158,6 +162,9 @@ class BroadcastOutlet:
         for poll in self._polls:
             poll.woken.set()
         self._room.set()
+        self.counters.ring_messages -= self._counted[0]
+        self.counters.ring_bytes -= self._counted[1]
+        self._counted = (0, 0)
 
     # --- the clients' side ----------------------------------------------------------------------------------------------
 
@@ -183,8 +190,11 @@ class BroadcastOutlet:
                 self, wire, self._pen() if self.resumes else None, self.plan.heartbeat or self.options.heartbeat
             )
         self._where[client] = view
+        self.counters.connections.add(wire.protocol)
+        self.counters.opened.add(wire.protocol)
         if fault and (words := wire.gap(None, self._here(), fault)):
             client.write(wire.wrap(words))
+            self.counters.gaps.add(fault)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
         if self.resumes and not self._begun:
@@ -228,6 +238,7 @@ class BroadcastOutlet:
         view = self._where.pop(client, None)
         self._waiting.pop(client, None)
         if view is not None:
+            self.counters.connections.add(view.wire.protocol, -1)
             view.leave(client)
 
     def pause(self, client: Client) -> None:
@@ -249,7 +260,7 @@ class BroadcastOutlet:
         for client in tuple(self._where):
             reason = verdict(client.grant)
             if reason is not None:
-                self._dismiss(client, self._where[client].wire.limit(reason), reason)
+                self._dismiss(client, self._where[client].wire.limit(reason), "access")
                 closed += 1
         for poll, grant in tuple(self._polls.items()):
             if verdict(grant) is not None:
@@ -287,6 +298,7 @@ class BroadcastOutlet:
         """A client comes back: tell it what is lost, and go on with what it does not have."""
         before, cursor, reason = self._resumed(match)
         if reason:
+            self.counters.gaps.add(reason)
             pen = self._pen()
             client.write(view.wire.wrap(view.wire.gap(pen.write(before), pen.write(cursor), reason)))
         self._locate(client, view, cursor)
@@ -308,7 +320,7 @@ class BroadcastOutlet:
     def _dismiss(self, client: Client, words: bytes, reason: str) -> None:
         paused = client.paused
         self.leave(client)
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self.counters.closed.add(reason)
         if paused:
             client.link.abort()  # its buffer is full: last words would not reach it
         else:
@@ -321,7 +333,7 @@ class BroadcastOutlet:
     def _cut(self, client: Client, reason: str) -> None:
         log.info("stream %s: client of %s let go: %s", self.stream, client.grant.consumer or "anonymous", reason)
         self.leave(client)
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self.counters.closed.add(reason)
         self._loop.call_soon(client.link.abort)  # not inside a transport's own callback
 
     def drained(self) -> None:
@@ -344,7 +356,13 @@ class BroadcastOutlet:
         passed = min((view.at.end for view in self.views.values() if len(view)), default=self.ring.next)
         needed = min((poll.seq for poll in self._polls), default=passed)
         needed = min(needed, passed)
-        self.ring.trim(needed, self._loop.time())
+        now = self._loop.time()
+        self.ring.trim(needed, now)
+        counters, (messages, size) = self.counters, self._counted
+        self._counted = (self.ring.next - self.ring.first, self.ring.bytes)
+        counters.ring_messages += self._counted[0] - messages
+        counters.ring_bytes += self._counted[1] - size
+        counters.ring_span = self.ring.span(now)
 
     def _here(self) -> str:
         return self._pen().write(Cursor(self.ring.vector)) if self.resumes else ""

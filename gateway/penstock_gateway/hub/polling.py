@@ -26,7 +26,7 @@ class Page:
 class _Collector:
     """The wire format of a page: bodies in a list."""
 
-    name = "page"
+    name = protocol = "page"
     resumes = True
 
     def __init__(self) -> None:

@@ -92,6 +92,10 @@ class Ring:
         """The vector before the oldest entry."""
         return self._blocks[0].vector
 
+    def span(self, now: float) -> float:
+        """Seconds since the oldest block that is held was begun; 0 when nothing is held."""
+        return now - self._blocks[0].born if self.next > self.first else 0.0
+
     def append(self, frames: Sequence[Frame], now: float) -> None:
         """Take frames that need no position (Live)."""
         for frame in frames:

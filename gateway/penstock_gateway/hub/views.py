@@ -17,6 +17,7 @@ from penstock_gateway.hub.clients import Client
 from penstock_gateway.hub.encoding import Slice
 from penstock_gateway.hub.ring import Ring
 from penstock_gateway.hub.wires import Wire
+from penstock_gateway.metrics import OutletCounters
 from penstock_gateway.positions import NO_PARTS, Cursor, Pen, Vector, merged
 
 _PASS_BYTES = 256 * 1024
@@ -29,6 +30,7 @@ class Owner(Protocol):
     """What a view needs of its outlet."""
 
     ring: Ring
+    counters: OutletCounters
 
     def overrun(self, client: Client) -> None:
         """The ring gave up what this client had yet to get."""
@@ -50,7 +52,9 @@ class View:
         self.catching: dict[Client, None] = {}
         self.paused: dict[Client, None] = {}
         self._slices: dict[tuple[int, int], Slice] = {}
+        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
+        self._since = 0.0
         self._spoke = False
         self._task: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -117,21 +121,24 @@ class View:
 
     def wake(self) -> None:
         """The ring has grown."""
-        self._wake.set()
+        if not self._wake.is_set():
+            self._since = self._loop.time()
+            self._wake.set()
 
     def _start(self) -> None:
         if self._task is not None:
             return
         self.at = self._before = Slice(b"", self.ring.next, dict(self.ring.vector), NO_PARTS)
         self.taken = self.ring.total
-        loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(), name=f"view {self.wire.name}")
+        self._task = self._loop.create_task(self._run(), name=f"view {self.wire.name}")
+        self.owner.counters.views += 1
         if self.heartbeat > 0:
-            self._beat = loop.call_later(self.heartbeat, self._heartbeat)
+            self._beat = self._loop.call_later(self.heartbeat, self._heartbeat)
 
     def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            self.owner.counters.views -= 1
         if self._beat is not None:
             self._beat.cancel()
         self._task = self._beat = None
@@ -164,14 +171,20 @@ class View:
         data = self.wire.wrap(taken.data)
         self.at = taken._replace(data=b"")
         self._spoke = self._spoke or bool(data)
-        end = taken.end
+        end, since, written = taken.end, self._since, 0
         for number, client in enumerate(tuple(self.members), 1):
             if client.seq == before and not client.paused:
                 client.seq = end
                 if data:
+                    written += 1
                     client.write(data)
             if number % _CLIENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
+        if written:
+            counters = self.owner.counters
+            counters.delivered += written * taken.messages
+            counters.delivered_bytes += written * len(data)
+            counters.latency.observe(self._loop.time() - since)
 
     def _catch_up_some(self) -> bool:
         """One slice for some of those who are behind, in turn. True when there is more to do."""
@@ -205,6 +218,8 @@ class View:
         if client.own and _absorbed(taken, self._vector_at(taken.end)):
             client.own = False
         if taken.data:
+            self.owner.counters.delivered += taken.messages
+            self.owner.counters.delivered_bytes += len(taken.data)
             client.write(self.wire.wrap(taken.data))
 
     def _shared_slice(self, place: Slice, stop: int) -> Slice:
@@ -253,7 +268,7 @@ class View:
             self.at = Slice(b"", self.at.end, dict(self.ring.vector), NO_PARTS)
 
     def _heartbeat(self) -> None:
-        self._beat = asyncio.get_running_loop().call_later(self.heartbeat, self._heartbeat)
+        self._beat = self._loop.call_later(self.heartbeat, self._heartbeat)
         spoke, self._spoke = self._spoke, False
         if spoke:
             return

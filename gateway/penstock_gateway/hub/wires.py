@@ -23,6 +23,8 @@ class Wire(Protocol):
     """One wire format."""
 
     name: str
+    protocol: str
+    """How metrics name it."""
     resumes: bool
     """Frames carry cursors."""
 
@@ -58,6 +60,7 @@ def _chunk(data: bytes) -> bytes:
 class Sse:
     """Server-sent events."""
 
+    protocol = "sse"
     resumes = True
 
     def __init__(self, chunked: bool) -> None:
@@ -108,6 +111,7 @@ class Sse:
 class Raw:
     """Bento's raw stream: a message a line, a blank line after a batch of several. No cursors."""
 
+    protocol = "raw"
     resumes = False
 
     def __init__(self, chunked: bool) -> None:
@@ -170,6 +174,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
 class Bare:
     """WebSocket without a subprotocol: a frame a message. A text client gets bodies that are not UTF-8 as binary frames (RFC 6455 §8.1)."""
 
+    protocol = "websocket"
     resumes = False
 
     def __init__(self, opcode: int) -> None:
