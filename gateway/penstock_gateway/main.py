@@ -48,7 +48,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Load the documents, run the streams, listen. Raises ConfigError when the pipeline document cannot be used."""
-        self.hub = Hub()
+        self.hub = Hub(self.metrics)
         self.app = App(self.folder, self.hub, self.metrics)
         await self._apply()
         await self.app.start(self.host, self.port)
