@@ -108,7 +108,7 @@ def decide(head: Head, table: AccessTable, state: State, now: Now) -> Grant | Re
     try:
         door, document = _routed(head, table)
         _sized(head, document)
-        record, digest = _authenticated(head, door, document, state, now)
+        record, digest = _authenticated(head, (door, document), table, state, now)
         effective = _entitled(head, door, record, now)
         return _within_limits(head, document, (record, digest, effective), state, now)
     except _Refused as stop:
@@ -144,8 +144,9 @@ def too_large() -> Refusal:
 
 
 def _authenticated(
-    head: Head, door: Door, document: ApiDocument, state: State, now: Now
+    head: Head, place: tuple[Door, ApiDocument], table: AccessTable, state: State, now: Now
 ) -> tuple[KeyRecord | None, str]:
+    door, document = place
     methods = document.authentication.methods
     if not methods:
         return None, ""
@@ -164,6 +165,8 @@ def _authenticated(
     if digest is None or record is None:
         if door.keys_broken:
             raise _Refused(Refusal(503, "access-unreadable", "access rules are not available"))
+        if digest is not None and table.known(digest):
+            raise _Refused(Refusal(403, "no-right", "Access to this API has been disallowed"))
         raise _Refused(_failed(head, challenge, state, now))
     return record, digest
 

@@ -82,6 +82,10 @@ class AccessTable:
                 self._paths[path if len(claimants) == 1 else shared] = door
         self.pathless = next((door for door in self.doors.values() if not door.listen_path), None)
 
+    def known(self, digest: str) -> bool:
+        """Whether the key is one of any API here: it is valid then, only not everywhere."""
+        return any(door.record(digest) is not None for door in self.doors.values())
+
     def paths(self) -> Mapping[str, str]:
         """Listen path → API."""
         return {path: door.id for path, door in self._paths.items()}
