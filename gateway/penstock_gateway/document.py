@@ -38,7 +38,7 @@ from penstock_gateway.document_syntax import MAX_DEPTH, DocumentError, complaint
 __all__ = [
     "DELETED", "INT64_MAX", "INT64_MIN", "MAX_DEPTH", "NOTHING", "DocumentError", "Float32", "Int8", "Int16", "Int32",
     "Number", "Sentinel", "Timestamp", "Uint8", "Uint16", "Uint32", "Uint64", "Value", "decode", "decode_exact", "encode",
-    "go_float", "go_float_json", "is_plain", "kind",
+    "go_float", "go_float_json", "is_plain", "kind", "text_bytes",
 ]  # fmt: skip
 
 INT64_MIN = -(2**63)
@@ -281,7 +281,18 @@ def _write_slowly(value: Value) -> bytes:
         _append(value, parts.append)
     except OverflowError:
         return b""
-    return "".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    return text_bytes("".join(parts)).decode("utf-8", "replace").encode()
+
+
+_UNPAIRED = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def text_bytes(text: str) -> bytes:
+    """The bytes of a string; what was no UTF-8 (kept by `surrogateescape`) as it was, other lone surrogates as U+FFFD."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _UNPAIRED.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def _append(value: Value, append: Callable[[str], None]) -> None:

@@ -78,7 +78,7 @@ class BranchProcessor:
     def _overlay(self, original: Message, answers: Batch, place: int) -> Message | None:
         assert self.result is not None
         try:
-            return self.result.mutate(original.copy(), answers, place)
+            return self.result.mutate(original.copy(), answers, place, follow=False)
         except language.EvaluationError as error:
             return self._failed(original, f"result mapping failed: {error}")
 

@@ -4,7 +4,8 @@
 
     mapping = compile_mapping("root.id = this.id.uppercase()", environment=environment)      # raises ParseError
     message = mapping.apply(batch, index)             # processor mapping: a new message, or None (dropped)
-    message = mapping.mutate(copy, batch, index)      # mutation, branch.result_map: changes `copy` in place
+    message = mapping.mutate(copy, batch, index)      # mutation: changes `copy` in place
+    message = mapping.mutate(onto, answers, index, follow=False)                             # branch.result_map
     verdict = mapping.check(batch, index)             # `check` fields: a bool
     value = mapping.evaluate(value)                   # without a message: root as a value, NOTHING or DELETED
 

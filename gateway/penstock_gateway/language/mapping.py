@@ -262,12 +262,12 @@ class Mapping:
         self._run(ctx, batch[index], follow=False)
         return _finish(ctx, result)
 
-    def mutate(self, onto: Message, batch: Sequence[Message], index: int) -> Message | None:
+    def mutate(self, onto: Message, batch: Sequence[Message], index: int, *, follow: bool = True) -> Message | None:
         """Changes `onto` in place and returns it; None: dropped.
 
-        Root starts as the document of `onto`, `this` is that of `batch[index]`. Where both are the same document (the
-        processor `mutation`, which hands in a copy of the input) `this` sees the changes; where not (`branch.result_map`)
-        it does not. On FailedAssignment the assignments before the failing one have been made.
+        Root starts as the document of `onto`. With `follow` (the processor `mutation`, where `onto` is a copy of the input)
+        `this` sees the changes; without (`branch.result_map`) it is the document of `batch[index]`. On FailedAssignment the
+        assignments before the failing one have been made.
         """
         ctx = self._execution(batch, index)
         ctx.meta, ctx.meta_fresh = onto.meta, True
@@ -278,7 +278,8 @@ class Mapping:
             ctx.root = NOTHING
         start = ctx.root
         try:
-            self._run(ctx, batch[index], follow=start is not NOTHING and _same_document(batch[index], start))
+            follow = follow and start is not NOTHING
+            self._run(ctx, onto if follow else batch[index], follow=follow)
         except EvaluationError:
             if ctx.root is not start and ctx.root is not DELETED:
                 _finish(ctx, onto)
@@ -352,13 +353,6 @@ class Mapping:
             place = f"this.{missed.field}" if missed.field else "this"
             text = f"unable to reference message as structured (with '{place}'): {why}"
             raise FailedAssignment(error.line, EvaluationError(text)) from None
-
-
-def _same_document(message: Message, document: Value) -> bool:
-    try:
-        return message.document is document
-    except DocumentError:
-        return False
 
 
 def _keep_meta(ctx: Execution, result: Message) -> bool:

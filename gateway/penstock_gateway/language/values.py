@@ -24,6 +24,7 @@ from penstock_gateway.document import (
     Value,
     encode,
     go_float,
+    text_bytes,
 )
 from penstock_gateway.language.errors import EvaluationError, WrongType
 
@@ -100,7 +101,7 @@ def text_of(raw: bytes) -> str:
 
 def bytes_of(text: str) -> bytes:
     """The bytes of a string, with what was no UTF-8 as it was."""
-    return text.encode("utf-8", "surrogateescape")
+    return text_bytes(text)
 
 
 def get_string(value: Value) -> str:
