@@ -14,6 +14,7 @@ from aiohttp import web
 from penstock_gateway import paths
 from penstock_gateway.errors import Stopping
 from penstock_gateway.http import cors, handshake, serving
+from penstock_gateway.http.connection import EDGE
 from penstock_gateway.http.decide import Grant, Head, Hold, decide
 from penstock_gateway.http.head import Fault, Source, check
 from penstock_gateway.http.ingest import Socket
@@ -163,7 +164,7 @@ class Doors:
         assert place.door is not None
         counters = self._counters(place)
         counters.allowed += 1
-        request["edge"] = [*request["edge"], *grant.headers()]
+        request[EDGE] = [*request[EDGE], *grant.headers()]
         values: Mapping[str, str] = place.found.values if place.found else {}
         expiry = self._expiry(grant)
         try:
@@ -223,7 +224,7 @@ class Doors:
         headers: list[tuple[str, str]] = []
         if document is not None:
             headers = cors.api_headers(document, cors.of_api(document, own), source.first("Origin"))
-        source.request["edge"] = headers
+        source.request[EDGE] = headers
 
     def _preflight(self, source: Source, place: Place) -> web.StreamResponse:
         assert place.door is not None
@@ -234,7 +235,7 @@ class Doors:
         own = serving.cors_of(place.entry) if place.entry else None
         origins = cors.of_api(document, own)
         methods = place.found.methods or ("GET",)
-        source.request["edge"] = cors.api_preflight(document, origins, source.first("Origin"), methods)
+        source.request[EDGE] = cors.api_preflight(document, origins, source.first("Origin"), methods)
         return web.Response(status=204)
 
     def _counters(self, place: Place) -> Any:

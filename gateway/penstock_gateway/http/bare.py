@@ -16,6 +16,7 @@ from aiohttp import web
 
 from penstock_gateway import paths
 from penstock_gateway.http import cors, handshake, serving
+from penstock_gateway.http.connection import EDGE
 from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Fault, Source, check
 from penstock_gateway.http.listener import Listener, address
@@ -115,7 +116,7 @@ class BareSites:
             origin = source.first("Origin")
             if source.method == "OPTIONS":
                 return _preflight(source, rules, origin)
-            request["edge"] = cors.origin_headers(rules, origin)
+            request[EDGE] = cors.origin_headers(rules, origin)
         found = table.find(path, source.method)
         if found is None:
             return plain(request, 404, "404 page not found")
@@ -141,7 +142,7 @@ def _preflight(source: Source, rules: Cors, origin: str) -> web.Response:
     asked = source.request.headers.get("Access-Control-Request-Method")
     wanted = ",".join(source.header("Access-Control-Request-Headers")).split(",")
     status, headers = cors.preflight(rules, origin, asked, wanted)
-    source.request["edge"] = headers
+    source.request[EDGE] = headers
     return web.Response(status=status)
 
 

@@ -24,6 +24,7 @@ IDLE_SECONDS = 75.0
 
 LINE_LIMIT = 8190
 HEADER_LIMIT = 128
+EDGE = web.RequestKey("EDGE", list[tuple[str, str]])
 _log = logging.getLogger(__name__)
 
 
@@ -143,11 +144,11 @@ def _fault(exc: BaseException | None, text: str) -> tuple[int, str, str]:
 
 
 class EdgeRequest(web.BaseRequest):
-    """A request whose answer, whoever makes it, also gets the headers under `"edge"`."""
+    """A request whose answer, whoever makes it, also gets the headers under `EDGE`."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers["Server"] = "penstock"
-        for name, value in self.get("edge", ()):
+        for name, value in self.get(EDGE, ()):
             response.headers.add(name, value)
 
 
