@@ -6,6 +6,7 @@ member per consumer group. It lives in librdkafka's threads: start other process
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 
@@ -24,9 +25,14 @@ class EmbeddedKafka:
                 "the embedded Kafka needs confluent-kafka: install the extra dev (pip install 'penstock[dev]'), "
                 "or name a broker of your own"
             ) from None
-        self._owner: Any = Producer(
-            {"bootstrap.servers": "ignored:1", "test.mock.num.brokers": brokers, "log_level": 3}
-        )
+        # The broker's threads take over this thread's mask: a Ctrl-C must reach Python, not end their poll.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            self._owner: Any = Producer(
+                {"bootstrap.servers": "ignored:1", "test.mock.num.brokers": brokers, "log_level": 3}
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         known = self._owner.list_topics(timeout=10).brokers
         self.address = ",".join(sorted(f"{broker.host}:{broker.port}" for broker in known.values()))
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 VERSION = "4.1.1"
 START_DEADLINE = 60.0
+USER, PASSWORD = "penstock", "open-sesame"
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion><groupId>penstock</groupId><artifactId>testbed-kafka</artifactId><version>1</version>
@@ -74,8 +75,10 @@ class RealKafka:
             raise Unavailable("java is not installed")
         self._class_path = f"{jars()}/*"
         self._folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
-        self._port, self._controller = free_port(), free_port()
+        self._port, self._controller, self._sasl = free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{self._port}"
+        self.sasl_address = f"127.0.0.1:{self._sasl}"
+        """A listener that wants SASL PLAIN as `USER` with `PASSWORD`."""
         self._write(properties or {}, partitions)
         self._process: subprocess.Popen[bytes] | None = None
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -91,9 +94,15 @@ class RealKafka:
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
+            "listeners": f"PLAINTEXT://{self.address},SASL://{self.sasl_address},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address},SASL://{self.sasl_address}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": (
+                f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+            ),
             "log.dirs": str(self._folder / "data"),
             "num.partitions": str(partitions),
             "offsets.topic.replication.factor": "1",

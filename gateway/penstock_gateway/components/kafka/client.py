@@ -24,8 +24,12 @@ _log = logging.getLogger("penstock.kafka")
 _warned: list[str] = []
 
 
-def warn_without_extension() -> None:
-    """Say once that aiokafka decodes records in pure Python, which costs some twenty times the processor time."""
+def prepare() -> None:
+    """Before the first client: quieten aiokafka, which repeats itself many times a second while a broker is away (what matters is
+    said by our own errors), and say once when it runs in pure Python, at some twenty times the processor time."""
+    aiokafka_log = logging.getLogger("aiokafka")
+    if aiokafka_log.level == logging.NOTSET:
+        aiokafka_log.setLevel(logging.CRITICAL)
     try:
         from aiokafka.record import _crecords  # noqa: F401  # its presence is the question
         from aiokafka.record.default_records import DefaultRecordBatch

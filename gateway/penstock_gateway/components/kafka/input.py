@@ -118,7 +118,7 @@ class KafkaInput:
         self._reader: Reader | None = None
         self._membership: Membership | None = None
         self._keeping: asyncio.Task[None] | None = None
-        client.warn_without_extension()
+        client.prepare()
 
     # --- connect ----------------------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ class Lane:
         try:
             producer = await _within(self._patience.deadline, self._producers.current())
         except TimeoutError:
-            return self._all(), NotConnected(self._producers.fault or "no producer")
+            return self._all(), NotConnected(self._producers.fault or "there is no connection to the brokers")
         except Stopping as error:
             return self._all(), error
         builder, records = self._fill(producer)

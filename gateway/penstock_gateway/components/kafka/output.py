@@ -129,7 +129,7 @@ class KafkaOutput:
             self._choose = PARTITIONERS[config.partitioner](context.random)
         self._producers: Producers | None = None
         self._lanes: Lanes | None = None
-        client.warn_without_extension()
+        client.prepare()
 
     async def connect(self) -> None:
         """Start a producer, and look at the topic when it is known beforehand; raises NotConnected."""

@@ -29,6 +29,7 @@ class Producers:
         self._there = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
+        self._starting = asyncio.Lock()
         self._closed = False
         self.fault = ""
 
@@ -39,12 +40,17 @@ class Producers:
 
     async def start(self) -> None:
         """Begin with a fresh producer; raises NotConnected with each broker's reason."""
-        await self._call_off()
-        old, self._producer = self._producer, None
-        self._there.clear()
-        if old is not None:
-            self._stop_later(old)
-        self._take(await self._fresh())
+        async with self._starting:
+            await self._call_off()
+            old, self._producer = self._producer, None
+            self._there.clear()
+            if old is not None:
+                self._stop_later(old)
+            try:
+                self._take(await self._fresh())
+            except NotConnected as error:
+                self.fault = str(error)
+                raise
 
     async def _fresh(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(**self._arguments, **self._settings)

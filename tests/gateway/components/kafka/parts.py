@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from penstock_gateway import language
 from penstock_gateway.components.kafka import KafkaInputConfig, KafkaOutputConfig
@@ -59,8 +60,8 @@ async def kafka_output(address: str, topic: str, **fields: Any) -> AsyncIterator
     """A connected output."""
     config = KafkaOutputConfig.model_validate({"addresses": [address], "topic": topic, **fields})
     output = config.build(Surroundings())  # type: ignore[arg-type]
-    await output.connect()
     try:
+        await output.connect()
         yield output
     finally:
         await output.close()
@@ -116,6 +117,26 @@ async def fill(address: str, topic: str, bodies: list[bytes], partition: int | N
             await (await producer.send_batch(builder, topic, partition=number))
     finally:
         await producer.stop()
+
+
+@asynccontextmanager
+async def administrator(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client."""
+    client = AIOKafkaAdminClient(bootstrap_servers=address)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def make_topic(address: str, partitions: int, **settings: str) -> str:
+    """A new topic with settings (`_` for `.`)."""
+    name = topic_name()
+    configs = {key.replace("_", "."): value for key, value in settings.items()}
+    async with administrator(address) as admin:
+        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs)])
+    return name
 
 
 class Driver:
