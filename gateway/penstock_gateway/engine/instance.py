@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock_gateway.config import StreamConfig, walk
+from penstock_gateway.config import StreamConfig, leaf_inputs, walk
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.context import EngineContext, Surroundings
 from penstock_gateway.engine.pipeline import Pipeline
@@ -92,7 +92,7 @@ class Instance:
     @property
     def ready(self) -> bool:
         """Whether a new client would find the history it may ask for."""
-        if not self.broadcast or not any(isinstance(source, Source) for source in self.sources):
+        if not self.broadcast or all(leaf.spec.positions == "none" for leaf in leaf_inputs(self.config.input)):
             return True
         return self._began and all(self._positions.get(source, 0) >= head for source, head in self._heads.items())
 
