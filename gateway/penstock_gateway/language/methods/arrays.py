@@ -73,27 +73,33 @@ def append(ctx: Execution, target: Value, *items: Value) -> list[Value]:
     return found
 
 
-@method("concat", variadic=True, context=True, receives="array", annotate=False)
-def concat(ctx: Execution, target: list[Value], *others: Value) -> list[Value]:
+@method("concat", variadic=True, context=True, prepare=True, receives="array", annotate=False)
+def concat(*others: Value) -> Callable[[Execution, list[Value]], list[Value]]:
     """Give the array with the elements of other arrays behind its own."""
-    found = list(target)
-    for other in others:
-        found.extend(_array(other))
-    ctx.spend(len(found))
-    return found
+    tail = [item for other in others for item in _array(other)]
+
+    def run(ctx: Execution, target: list[Value]) -> list[Value]:
+        ctx.spend(len(target) + len(tail))
+        return target + tail
+
+    return run
 
 
-@method("zip", variadic=True, receives="array", annotate=False)
-def zip_(target: list[Value], *others: Value) -> list[Value]:
+@method("zip", variadic=True, prepare=True, receives="array", annotate=False)
+def zip_(*others: Value) -> Callable[[list[Value]], list[Value]]:
     """Give an array of rows: the elements of all arrays at each position."""
     for other in others:
         if len(_array(other)) != len(others[0]):
             raise EvaluationError("can't zip different length array values")
-    if not others:
-        raise EvaluationError("zip requires at least one argument")
-    if len(target) != len(others[0]):
-        raise EvaluationError("can't zip different length array values")
-    return [list(row) for row in zip(target, *others, strict=True)]
+
+    def run(target: list[Value]) -> list[Value]:
+        if not others:
+            raise EvaluationError("zip requires at least one argument")
+        if len(target) != len(others[0]):
+            raise EvaluationError("can't zip different length array values")
+        return [list(row) for row in zip(target, *others, strict=True)]
+
+    return run
 
 
 @method("enumerated")
