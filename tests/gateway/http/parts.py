@@ -81,7 +81,11 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.gateway = Gateway(folder, port=0, admin_port=0)
-        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=["User-Agent"])
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=["User-Agent"],
+        )
 
     def write(self, path: str, document: Any) -> None:
         target = self.folder / path

@@ -73,7 +73,7 @@ async def test_expiry_is_exact_without_any_change_of_files(site: Open) -> None:
     assert (await gate.post("/orders/echo"))[0] == 401
 
 
-async def limited(gate: Site) -> bool:
+async def limited(gate: Site) -> Any:
     return any(door.judge(found, 1e12) == "expired" for door, found in records(gate))
 
 
@@ -93,7 +93,7 @@ async def test_streams_the_change_does_not_concern_go_on(site: Open) -> None:
     assert b'data: {"n":1}' in await answer.content.readuntil(b"\n\n")
 
 
-async def keys_are(gate: Site, count: int) -> bool:
+async def keys_are(gate: Site, count: int) -> Any:
     return gate.gateway.app.table.doors["shop/orders"].key_count == count
 
 
@@ -106,12 +106,14 @@ async def test_connections_are_limited_and_given_back(site: Open) -> None:
     assert (await gate.post("/orders/echo"))[0] == 200, "requests that end are not connections"
     first.close()
 
-    async def again() -> bool:
+    async def again() -> Any:
         answer = await gate.stream("/orders/events")
+        answer.close()
         return answer.status == 200
 
     assert await eventually(again)
     second.close()
+    third.close()
 
 
 async def test_a_reconnect_over_its_rate_is_not_refused_for_good(site: Open) -> None:
