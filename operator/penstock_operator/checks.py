@@ -99,7 +99,7 @@ def config_problems(world: World, api: StreamAPI) -> list[Problem]:
         problems += wrong
         compiled = None if config is None else world.compiled.get(render.compile_digest(world, api, config))
         for problem in compiled.problems if compiled else ():
-            problems.append(Problem(problem.text, (*path, *problem.path), rule=problem.rule))
+            problems.append(Problem(problem.text, (*path, *problem.path), rule=problem.rule, within=problem.within))
         problems += render.undefined_variables(config, defined, path)
     return problems
 

@@ -39,6 +39,7 @@ class Applied:
     changed: list[str] = field(default_factory=list)
     endpoints: dict[Name, dict[str, Mapping[str, str]]] = field(default_factory=dict)
     """Where clients meet each stream of each API that is served, below its listen path."""
+    events: list[plan.Event] = field(default_factory=list)
     again_in: float | None = None
 
 
@@ -105,8 +106,10 @@ class DirCluster:
     # --- planning -------------------------------------------------------------------------------------------------------
 
     def _planned(self, reading: Reading, now: float) -> Applied:
+        events: list[plan.Event] = []
         for _ in range(ROUNDS):
             applied = self._plan_once(reading, now)
+            applied.events = events = events + [event for done in applied.plans.values() for event in done.events]
             mints = [mint for done in applied.plans.values() for mint in done.mint]
             if not mints:
                 return applied

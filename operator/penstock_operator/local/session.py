@@ -141,6 +141,8 @@ class _Session:
         for line in sorted(self.told - told):
             if line not in applied.notes:
                 self.say(f"mended: {line}")
+        for event in applied.events:
+            self.say(f"{event.reason}: {event.message}")
         self.told = told
         return applied
 

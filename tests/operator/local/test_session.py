@@ -1,0 +1,206 @@
+"""One run of local mode in this process: what a person at a laptop sees, without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from penstock_operator.local import session
+from penstock_operator.local.session import Options
+
+TICKS = """
+apiVersion: penstock.dev/v1alpha1
+kind: StreamAPI
+metadata: {name: ticks}
+spec:
+  streams:
+  - name: live
+    config:
+      input: {generate: {interval: 50ms, mapping: 'root.tick = counter()'}}
+      output: {http_server: {stream_path: /events, stream_format: event_source}}
+  - name: in
+    config:
+      input: {http_server: {path: /in}}
+      output: {drop: {}}
+  authentication: {methods: [{name: key, apiKey: {}}]}
+"""
+GOLD = """
+apiVersion: penstock.dev/v1alpha1
+kind: Policy
+metadata: {name: gold}
+spec:
+  targets: [{name: ticks}]
+"""
+MOBILE = """
+apiVersion: penstock.dev/v1alpha1
+kind: Key
+metadata: {name: mobile}
+spec:
+  policyRefs: [{name: gold}]
+"""
+
+
+class Run:
+    """A running session and a client."""
+
+    def __init__(self, folder: Path, state: Path, client: aiohttp.ClientSession) -> None:
+        self.folder, self.state, self.client = folder, state, client
+        self.said: list[str] = []
+        self.task = asyncio.create_task(session.run(Options(folder, state, "", "127.0.0.1", 0, 0), self.said.append))
+
+    async def until(self, holds: Callable[[], Any], seconds: float = 10) -> Any:
+        """Wait until something holds; the session must not end meanwhile."""
+        async with asyncio.timeout(seconds):
+            while not (found := holds()):
+                assert not self.task.done(), self.task.result() if not self.task.cancelled() else "cancelled"
+                await asyncio.sleep(0.01)
+            return found
+
+    async def check(self, holds: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+        """Wait until something that takes a request holds."""
+        async with asyncio.timeout(seconds):
+            while not (found := await holds()):
+                await asyncio.sleep(0.02)
+            return found
+
+    def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.state / "dev.json").read_text())
+        return found
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    @property
+    def url(self) -> str:
+        return str(self.facts()["apis"][0]["url"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.facts()['keys'][0]['key']}"}
+
+    async def status(self, path: str, method: str = "POST") -> int:
+        async with self.client.request(method, self.url + path, headers=self.headers, data=b"{}") as response:
+            return response.status
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name, text in (("ticks.yaml", TICKS), ("gold.yaml", GOLD), ("mobile.yaml", MOBILE)):
+        (folder / name).write_text(text)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as client:
+        made = Run(folder, tmp_path / ".penstock", client)
+        await made.until(lambda: (made.state / "dev.json").exists())
+        yield made
+        if not made.task.done():
+            os.kill(os.getpid(), signal.SIGINT)
+        async with asyncio.timeout(10):
+            assert await made.task == 0
+
+
+async def events(response: aiohttp.ClientResponse, count: int) -> list[Any]:
+    """The data of the next messages of a stream."""
+    found: list[Any] = []
+    async with asyncio.timeout(10):
+        async for line in response.content:
+            if line.startswith(b"data: "):
+                found.append(json.loads(line[6:]))
+                if len(found) == count:
+                    break
+    return found
+
+
+async def test_dev_json_says_what_there_is(run: Run) -> None:
+    facts = run.facts()
+    port = run.url.split(":")[2].split("/")[0]
+    assert facts["ready"] is True
+    assert facts["kafka"] == ""
+    streams = {"live": {"sse": "/events"}, "in": {"post": "/in"}}
+    url = f"http://127.0.0.1:{port}/ticks"
+    assert facts["apis"] == [{"namespace": "default", "name": "ticks", "url": url, "ready": True, "streams": streams}]
+    assert [(key["name"], key["policies"]) for key in facts["keys"]] == [("mobile", ["gold"])]
+
+
+async def test_a_key_opens_and_its_absence_does_not(run: Run) -> None:
+    assert await run.status("/in") == 200
+    async with run.client.post(run.url + "/in", data=b"{}") as response:
+        assert response.status == 401
+
+
+async def test_an_edit_of_a_mapping_reaches_a_client_that_stays_connected(run: Run) -> None:
+    async with run.client.get(run.url + "/events", headers=run.headers) as response:
+        assert "tick" in (await events(response, 1))[0]
+        run.write("ticks.yaml", TICKS.replace("root.tick", "root.tock"))
+        async with asyncio.timeout(5):
+            while "tock" not in (await events(response, 1))[0]:
+                pass
+
+
+async def test_a_mistake_is_told_with_its_place_and_the_last_good_state_serves_on(run: Run) -> None:
+    run.write("ticks.yaml", TICKS.replace("root.tick = counter()", "root.tick ="))
+    told = await run.until(lambda: [line for line in run.said if "ticks.yaml:9:" in line])
+    assert "spec.streams[0].config.input.generate.mapping" in told[0]
+    assert await run.status("/in") == 200
+    run.write("ticks.yaml", TICKS)
+    await run.until(lambda: [line for line in run.said if line.startswith("mended: ")])
+
+
+async def test_a_disabled_key_ends_its_streams_within_two_seconds(run: Run) -> None:
+    async with run.client.get(run.url + "/events", headers=run.headers) as response:
+        await events(response, 1)
+        run.write("mobile.yaml", MOBILE + "  state: Disabled\n")
+        async with asyncio.timeout(2):
+            text = await response.text()
+    assert "event: penstock.limit" in text
+    assert await run.status("/in") == 401
+
+
+async def test_a_withdrawn_policy_takes_the_right(run: Run) -> None:
+    (run.folder / "gold.yaml").unlink()
+
+    async def refused() -> bool:
+        return await run.status("/in") in (401, 403)
+
+    await run.check(refused, 2)
+
+
+async def test_an_api_whose_access_settings_are_wrong_answers_503(run: Run) -> None:
+    run.write("ticks.yaml", TICKS + "  limits: {connections: 0}\n")
+
+    async def closed() -> bool:
+        return await run.status("/in") == 503
+
+    await run.check(closed, 3)
+    run.write("ticks.yaml", TICKS)
+
+    async def open_again() -> bool:
+        return await run.status("/in") == 200
+
+    await run.check(open_again, 3)
+
+
+async def test_a_second_api_appears_and_goes(run: Run) -> None:
+    run.write("more.yaml", TICKS.replace("name: ticks", "name: more"))
+    await run.until(lambda: len(run.facts()["apis"]) == 2 and all(api["ready"] for api in run.facts()["apis"]))
+    (run.folder / "more.yaml").unlink()
+    await run.until(lambda: len(run.facts()["apis"]) == 1)
+
+
+async def test_the_end_drains_and_takes_dev_json_away(run: Run) -> None:
+    async with run.client.get(run.url + "/events", headers=run.headers) as response:
+        await events(response, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(10):
+            text = await response.text()
+            assert await run.task == 0
+    assert "retry: " in text
+    assert not (run.state / "dev.json").exists()
