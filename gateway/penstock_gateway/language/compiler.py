@@ -310,7 +310,7 @@ class Compiler:
             if ctx.depth >= MAX_MAP_DEPTH:
                 raise TooManyMaps(name, MAX_MAP_DEPTH)
             try:
-                return body(ctx, value)
+                return body.run(ctx, value)
             except RecursionError:
                 raise TooManyMaps(name, MAX_MAP_DEPTH) from None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock_gateway.document import Sentinel
 from penstock_gateway.language import operators, special
-from penstock_gateway.language.arguments import Argument, Static, bind
+from penstock_gateway.language.arguments import Argument, Static, bind, dynamic
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.gotext import go_type
 from penstock_gateway.language.nodes import Array, Call, Literal, Node, Object, Operation
@@ -113,9 +113,18 @@ def function(parser: QueryParser, name: str, written: list[Argument]) -> Node:
 def _call(builtin: Builtin, target: Node | None, bound: tuple[Any, ...]) -> Call:
     """The node; a `prepare` built-in prepares here when nothing has to be computed for it."""
     ready = None
-    if builtin.prepare and all(isinstance(argument, Static) for argument in bound):
+    computed = [argument for argument in bound if not isinstance(argument, Static)]
+    if builtin.prepare and not computed:
         ready = builtin.run(*(argument.value for argument in bound))
+    elif builtin.prepare and not dynamic(builtin.params, bound):
+        # Only queries are open: what is wrong with the other arguments is told here, the result is made at the call site.
+        builtin.run(*(argument.value if isinstance(argument, Static) else _no_query for argument in bound))
     return Call(builtin, target, bound, ready, special.annotation(builtin, target, bound))
+
+
+def _no_query(ctx: Any, value: Any) -> Any:
+    """Stands for a query while the other arguments are checked."""
+    raise EvaluationError("a query cannot be evaluated while the mapping is compiled")
 
 
 def _run_now(call: Call, target: Any) -> Any:

@@ -2,152 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from penstock_gateway.document import DELETED, NOTHING, DocumentError, Sentinel, Value, decode, is_plain
-from penstock_gateway.language import paths
+from penstock_gateway.document import DELETED, NOTHING, DocumentError, Value, decode
+from penstock_gateway.language.assignments import Run, assignment, branching
 from penstock_gateway.language.compiler import Compiler, Names
 from penstock_gateway.language.context import Environment, Execution
 from penstock_gateway.language.errors import EvaluationError, FailedAssignment, NoContext, TooManyMaps, WrongType
-from penstock_gateway.language.gotext import go_type, go_value
-from penstock_gateway.language.nodes import Assignment, Branching, Field, Node, Program, Statement
-from penstock_gateway.language.paths import NO_DOCUMENT, Closure
+from penstock_gateway.language.nodes import Branching, Program, Statement
+from penstock_gateway.language.paths import NO_DOCUMENT
 from penstock_gateway.language.values import bytes_of, to_bytes
 
 if TYPE_CHECKING:
     from penstock_gateway.message import Message
-
-Run = Callable[[Execution, Value], None]
-
-
-def _look(ctx: Execution, result: Value) -> None:
-    """Note whether an assigned value needs a closer look when the document is written."""
-    kind = type(result)
-    if (kind is float or kind is dict or kind is list) and ctx.plain and not is_plain(result):
-        ctx.plain = False
-
-
-def _is_input(node: Node) -> bool:
-    """Whether the value is a part of the input document: those are covered by the input's own flag."""
-    return isinstance(node, Field) and node.base == "this"
-
-
-def _looking(value: Closure) -> Closure:
-    def run(ctx: Execution, this: Value) -> Value:
-        result = value(ctx, this)
-        _look(ctx, result)
-        return result
-
-    return run
-
-
-def _assign_root(value: Closure) -> Run:
-    def run(ctx: Execution, this: Value) -> None:
-        result = value(ctx, this)
-        if result is not NOTHING:
-            ctx.root = result
-            ctx.fresh = False
-            ctx.replaced = True
-
-    return run
-
-
-def _assign_field(key: str, value: Closure, known: bool) -> Run:
-    """A field directly below root: the common target. `known`: the value is a part of the input document."""
-    path = (key,)
-
-    def run(ctx: Execution, this: Value) -> None:
-        result = value(ctx, this)
-        kind = type(result)
-        if kind is Sentinel:
-            if result is DELETED:
-                paths.remove(ctx, path)
-            return
-        if not known and (kind is float or kind is dict or kind is list) and ctx.plain and not is_plain(result):
-            ctx.plain = False
-        root = ctx.root
-        if type(root) is dict:
-            if not ctx.fresh:
-                ctx.root = root = root.copy()
-                ctx.fresh = True
-                ctx.owned = {}
-            root[key] = result
-        else:
-            paths.write(ctx, path, result)
-
-    return run
-
-
-def _assign_path(path: tuple[str, ...], value: Closure) -> Run:
-    def run(ctx: Execution, this: Value) -> None:
-        result = value(ctx, this)
-        if type(result) is not Sentinel:
-            paths.write(ctx, path, result)
-        elif result is DELETED:
-            paths.remove(ctx, path)
-
-    return run
-
-
-def _assign_variable(name: str, value: Closure) -> Run:
-    def run(ctx: Execution, this: Value) -> None:
-        result = value(ctx, this)
-        if result is DELETED:
-            ctx.variables.pop(name, None)
-        elif result is not NOTHING:
-            ctx.variables[name] = result
-
-    return run
-
-
-def _assign_meta(path: tuple[str, ...], value: Closure) -> Run:
-    def run(ctx: Execution, this: Value) -> None:
-        result = value(ctx, this)
-        if result is NOTHING:
-            return
-        if ctx.meta is None:
-            raise EvaluationError("unable to assign metadata in the current context")
-        if not path:
-            if result is not DELETED and type(result) is not dict:
-                why = f"setting root meta object requires object value, received: {go_type(result)}"
-                raise EvaluationError(why)
-            ctx.meta = result.copy() if type(result) is dict else {}
-            ctx.meta_fresh = True
-            return
-        if not ctx.meta_fresh:
-            ctx.meta = ctx.meta.copy()
-            ctx.meta_fresh = True
-        if result is DELETED:
-            ctx.meta.pop(path[0], None)
-        else:
-            ctx.meta[path[0]] = result
-
-    return run
-
-
-def _branching(branches: list[tuple[Closure | None, str, list[Run]]]) -> Run:
-    def run(ctx: Execution, this: Value) -> None:
-        for place, (test, origin, body) in enumerate(branches):
-            if test is not None and not _holds(ctx, this, test, origin, place + 1):
-                continue
-            for statement in body:
-                statement(ctx, this)
-            return
-
-    return run
-
-
-def _holds(ctx: Execution, this: Value, test: Closure, origin: str, place: int) -> bool:
-    """The condition of a statement: here null is no false."""
-    try:
-        value = test(ctx, this)
-    except EvaluationError as error:
-        text = f"failed to check if condition {place}: {error.text}"
-        raise EvaluationError(text, has_origin=error.has_origin, cause=error) from None
-    if type(value) is not bool:
-        raise EvaluationError(f"{origin} resolved to a non-boolean value {go_value(value)} ({go_type(value)})")
-    return value
 
 
 class Statements:
@@ -161,7 +29,7 @@ class Statements:
 
     def _compile(self, compiler: Compiler, names: Names, statement: Statement) -> Run:
         if isinstance(statement, Branching):
-            return _branching(
+            return branching(
                 [
                     (
                         compiler.expression(test, names) if test is not None else None,
@@ -171,18 +39,7 @@ class Statements:
                     for test, body in statement.branches
                 ]
             )
-        return self._assignment(statement, compiler.expression(statement.value, names))
-
-    def _assignment(self, statement: Assignment, value: Closure) -> Run:
-        if statement.where == "let":
-            return _assign_variable(statement.path[0], value)
-        if statement.where == "meta":
-            return _assign_meta(statement.path, value)
-        known = _is_input(statement.value)
-        if len(statement.path) == 1 and statement.path[0] not in ("-", "*"):
-            return _assign_field(statement.path[0], value, known)
-        value = value if known else _looking(value)
-        return _assign_path(statement.path, value) if statement.path else _assign_root(value)
+        return assignment(statement, compiler.expression(statement.value, names))
 
     def run(self, ctx: Execution, this: Value, *, follow: bool = False) -> None:
         """All statements in order. Raises FailedAssignment with the line of the one that failed.
@@ -225,7 +82,7 @@ class CompiledMap:
         self.name = name
         self.statements = statements
 
-    def __call__(self, ctx: Execution, value: Value) -> Value:
+    def run(self, ctx: Execution, value: Value) -> Value:
         """The root the map builds; NOTHING when it assigns none."""
         saved = (ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.variables, ctx.slots)
         ctx.root, ctx.fresh, ctx.owned = NOTHING, False, {}

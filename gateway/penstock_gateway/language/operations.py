@@ -9,7 +9,7 @@ from penstock_gateway.document import INT64_MAX, INT64_MIN, Number, Sentinel, Va
 from penstock_gateway.language.context import Execution
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.nodes import Literal, Operation
-from penstock_gateway.language.operators import OPERATORS
+from penstock_gateway.language.operators import OPERATORS, Binary
 from penstock_gateway.language.paths import Closure
 from penstock_gateway.language.values import get_bool
 
@@ -124,17 +124,42 @@ def _compare(operator: str, left: Closure, right: Closure, origins: tuple[str, s
     return run
 
 
+def _compare_text(
+    left: Closure,
+    b: str,
+    fast: Callable[[Value, Value], bool],
+    slow: Binary,
+    origins: tuple[str, str],
+) -> Closure:
+    lo, ro = origins
+    if fast is python.eq:
+
+        def same(ctx: Execution, this: Value) -> Value:
+            a = left(ctx, this)
+            return a == b if type(a) is str else slow(a, b, lo, ro)
+
+        return same
+    if fast is python.ne:
+
+        def other(ctx: Execution, this: Value) -> Value:
+            a = left(ctx, this)
+            return a != b if type(a) is str else slow(a, b, lo, ro)
+
+        return other
+
+    def run(ctx: Execution, this: Value) -> Value:
+        a = left(ctx, this)
+        return fast(a, b) if type(a) is str else slow(a, b, lo, ro)
+
+    return run
+
+
 def _compare_literal(operator: str, left: Closure, b: Value, origins: tuple[str, str]) -> Closure:
     """With a string or number on the right that is known from the text."""
     slow, fast = OPERATORS[operator], _COMPARISONS[operator]
     lo, ro = origins
     if type(b) is str:
-
-        def run(ctx: Execution, this: Value) -> Value:
-            a = left(ctx, this)
-            return fast(a, b) if type(a) is str else slow(a, b, lo, ro)
-
-        return run
+        return _compare_text(left, b, fast, slow, origins)
     same, as_float = type(b), float(b)
 
     def number(ctx: Execution, this: Value) -> Value:

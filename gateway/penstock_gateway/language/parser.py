@@ -15,6 +15,7 @@ from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.nodes import (
     Case,
     Field,
+    Get,
     If,
     Index,
     Lambda,
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_NESTING = 100
 """Levels of brackets and nested queries a text may have; more would exhaust the interpreter's stack."""
+
+MAX_STEPS = 1000
+"""Steps one path may have: joining them costs the square of their number."""
 
 _OPERATORS = ("+", "-", "/", "*", "%", "&&", "||", "==", "!=", ">=", "<=", ">", "<", "|")
 
@@ -138,6 +142,8 @@ class QueryParser(Scanner):
         return Within(target, body)
 
     def _step(self, target: Node) -> Node:
+        if isinstance(target, Field | Get) and len(target.path) >= MAX_STEPS:
+            raise Miss(self.at, (), f"a path may have {MAX_STEPS} steps")
         if self.peek('"'):
             return below(target, (self.quoted(),))
         return below(target, (self.name("field path"),))
