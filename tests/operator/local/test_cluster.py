@@ -11,6 +11,7 @@ import pytest
 
 from penstock_gateway import access as gateway_access
 from penstock_gateway import streams
+from penstock_gateway.errors import ConfigError
 from penstock_operator import keys
 from penstock_operator.local.cluster import DirCluster
 from penstock_operator.resources.documents import Name
@@ -158,7 +159,7 @@ def test_a_mistake_in_the_access_settings_closes_the_api(place: Place) -> None:
     place.write("orders.yaml", ORDERS + "  limits: {connections: 0}\n")
     applied = place.cluster.apply()
     assert [problem.text for problem in applied.problems] == ["must be at least 1; leave the field out for no limit"]
-    with pytest.raises(gateway_access.ConfigError):
+    with pytest.raises(ConfigError):
         gateway_access.read_api((place.state / "access/default.orders.json").read_bytes())
     assert (place.state / "pipeline.json").exists()
 

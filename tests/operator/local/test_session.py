@@ -161,7 +161,7 @@ async def test_a_disabled_key_ends_its_streams_within_two_seconds(run: Run) -> N
         async with asyncio.timeout(2):
             text = await response.text()
     assert "event: penstock.limit" in text
-    assert await run.status("/in") == 401
+    assert await run.status("/in") == 403
 
 
 async def test_a_withdrawn_policy_takes_the_right(run: Run) -> None:
