@@ -43,6 +43,8 @@ class Problem:
     column: int = 0
     rule: str = "config"
     file: str = ""
+    within: tuple[int, int] = (0, 0)
+    """Line and column inside the text that stands at `path` (a mapping); (0, 0) = the path itself."""
 
     def __str__(self) -> str:
         place = show_path(self.path)

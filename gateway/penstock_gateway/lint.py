@@ -60,7 +60,7 @@ def _language(stream: StreamConfig, names: Mapping[str, str]) -> Iterator[Proble
             try:
                 compilers[form](text, environment=environment)
             except language.ParseError as error:
-                yield Problem(str(error), place, rule="mapping")
+                yield Problem(str(error), place, rule="mapping", within=(error.line, error.column))
 
 
 def texts(model: BaseModel, path: Path = ()) -> Iterator[tuple[Path, str, str]]:

@@ -49,6 +49,8 @@ class Document:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     file: str = ""
     problems: list[Problem] = field(default_factory=list)
+    texts: dict[Path, tuple[int, int, bool]] = field(default_factory=dict)
+    """Where the characters of a text begin: line, column, and whether it is a literal block whose lines follow one another."""
 
     def locate(self, path: Path) -> tuple[int, int]:
         """The place of a path, or of the nearest thing around it."""
@@ -58,8 +60,13 @@ class Document:
         return (0, 0)
 
     def place(self, problem: Problem) -> Problem:
-        """The problem with file, line and column filled in."""
+        """The problem with file, line and column filled in; one within a text stands at its own line and column."""
         line, column = (problem.line, problem.column) if problem.line else self.locate(problem.path)
+        inner_line, inner_column = problem.within
+        if inner_line and problem.path in self.texts and not problem.line:
+            first_line, first_column, is_block = self.texts[problem.path]
+            if is_block or inner_line == 1:
+                line, column = first_line + inner_line - 1, first_column + inner_column - 1
         return Problem(problem.text, problem.path, line, column, problem.rule, self.file or problem.file)
 
 
@@ -75,10 +82,11 @@ def load_all(text: str, file: str = "") -> Iterator[Document]:
     """Every document of a text, in order; raises ConfigError with the place where the text stops being YAML."""
     try:
         loader = _Loader(text)
+        lines = text.splitlines()
         while loader.check_node():
             node = loader.get_node()
             if node is not None:
-                yield _Builder(file).build(node)
+                yield _Builder(file, lines).build(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError([_syntax(error, file)]) from error
 
@@ -93,7 +101,8 @@ def _syntax(error: Exception, file: str) -> Problem:
 class _Builder:
     """Turns one tree of nodes into data."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, lines: list[str]) -> None:
+        self.lines = lines
         self.document = Document(None, {}, file)
         self.nodes = 0
 
@@ -110,7 +119,18 @@ class _Builder:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, n), depth + 1) for n, item in enumerate(node.value)]
+        if node.tag == _STR:
+            self.document.texts[path] = self._beginning(node)
         return _scalar(node)
+
+    def _beginning(self, node: yaml.Node) -> tuple[int, int, bool]:
+        line, column = node.start_mark.line, node.start_mark.column
+        if node.style not in ("|", ">"):
+            return line + 1, column + 1 + (node.style in ("'", '"')), False
+        for number in range(line + 1, len(self.lines)):
+            if text := self.lines[number].strip():
+                return line + 2, self.lines[number].index(text) + 1, node.style == "|"
+        return line + 1, column + 1, False
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -69,7 +69,9 @@ def write_folder(
     digest = hashlib.sha256(key.encode()).hexdigest()
     record = {"id": "pub", "uid": "u1", "key": "shop/mobile", "state": "Active", "policies": ["shop/gold"]}
     (folder / "access" / f"shop.{api}.json").write_text(json.dumps(access))
-    (folder / "keys" / f"shop.{api}-0.json").write_text(json.dumps({"version": 1, "keys": {digest: record} if key else {}}))
+    (folder / "keys" / f"shop.{api}-0.json").write_text(
+        json.dumps({"version": 1, "keys": {digest: record} if key else {}})
+    )
     seed = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
     (folder / "signing" / f"shop.{api}.json").write_text(json.dumps({"current": seed}))
     (folder / "admin.json").write_text(json.dumps({"token": "admin-token-of-the-test"}))

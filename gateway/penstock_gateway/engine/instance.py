@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from penstock_gateway.config import StreamConfig, leaf_inputs, walk
 from penstock_gateway.engine.chain import Chain
@@ -17,6 +17,13 @@ from penstock_gateway.registry import Component, Delivery, Gate, Kind, Slot
 
 IO_WORKERS = 8
 """Workers of a pipeline with `threads: -1` whose processors wait for something; one is enough for those that only compute."""
+
+
+class Closes(Protocol):
+    """Whatever holds something."""
+
+    async def close(self) -> None:
+        """Give it up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,14 +140,16 @@ class Instance:
                 self.shared.log.warning("stopped with unsettled messages after %g s; they will come again", grace)
                 self._task.cancel()
                 await asyncio.wait({self._task})
-        for source in self.sources:
-            await source.close()
-        await self.chain.close()
-        for sink in reversed(self.shared.sinks):
-            await sink.close()
-        for cache in self.shared.built_caches.values():
-            await cache.close()
+        parts: list[Closes] = [*self.sources, self.chain, *reversed(self.shared.sinks), *self.shared.built_caches.values()]
+        for part in parts:
+            await self._close(part)
         return in_time
+
+    async def _close(self, part: Closes) -> None:
+        """One part that cannot close, or that was interrupted in it, does not keep the others from closing."""
+        (result,) = await asyncio.gather(part.close(), return_exceptions=True)
+        if isinstance(result, BaseException):
+            self.shared.log.error("closing %s failed", type(part).__name__, exc_info=result)
 
     def status(self) -> dict[str, Any]:
         """What `/status` says of the stream: no message, no secret."""
