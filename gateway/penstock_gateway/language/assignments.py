@@ -182,6 +182,14 @@ def _assign_meta(path: tuple[str, ...], value: Closure) -> Run:
     return run
 
 
+def followed(ctx: Execution, this: Value) -> Value:
+    """What `this` is after a statement of a mutation. Root must not be changed in place while it is also `this`."""
+    if ctx.replaced:
+        return this
+    ctx.fresh = False
+    return ctx.root
+
+
 def branching(branches: list[tuple[Closure | None, str, list[Run]]]) -> Run:
     def run(ctx: Execution, this: Value) -> None:
         for place, (test, origin, body) in enumerate(branches):
@@ -189,6 +197,8 @@ def branching(branches: list[tuple[Closure | None, str, list[Run]]]) -> Run:
                 continue
             for statement in body:
                 statement(ctx, this)
+                if ctx.follow:
+                    this = followed(ctx, this)
             return
 
     return run

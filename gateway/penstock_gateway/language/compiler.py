@@ -171,7 +171,8 @@ class Compiler:
             try:
                 return ctx.variables[name]
             except KeyError:
-                raise EvaluationError(f"variable '{name}' undefined") from None
+                where = "variables were" if ctx.root is paths.NO_DOCUMENT else f"variable '{name}'"
+                raise EvaluationError(f"{where} undefined") from None
 
         return read
 

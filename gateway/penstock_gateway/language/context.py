@@ -81,12 +81,13 @@ class Execution:
     metadata as modified so far (what `@` reads; None where a mapping has no message). `root` is the document built so
     far, NOTHING while nothing is assigned. `fresh` says that the container `root` belongs to this run alone, `owned` which
     containers below do (by id, kept alive): those may be changed in place, all others are copied before a write.
+    `follow` says that `this` is the root being built (mutations), until root is `replaced` as a whole.
     `plain` says that no awkward float was assigned so far (`document.is_plain`).
     """
 
     __slots__ = (
-        "batch", "depth", "environment", "fresh", "fuel", "index", "maps", "meta", "meta_fresh", "owned", "plain", "replaced", "root",
-        "slots", "variables",
+        "batch", "depth", "environment", "follow", "fresh", "fuel", "index", "maps", "meta", "meta_fresh", "owned",
+        "plain", "replaced", "root", "slots", "variables",
     )  # fmt: skip
 
     def __init__(self, environment: Environment, batch: Sequence[Message], index: int, slots: int) -> None:
@@ -97,6 +98,7 @@ class Execution:
         self.meta_fresh = False
         self.root: Value = NOTHING
         self.fresh = False
+        self.follow = False
         self.plain = True
         self.replaced = False
         self.owned: dict[int, Any] = {}

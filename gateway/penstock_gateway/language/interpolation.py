@@ -37,6 +37,7 @@ class Expression:
     def evaluate(self, batch: Sequence[Message] = (), index: int = 0, this: Value = _ABSENT) -> Value:
         """The value for `batch[index]`, or for `this` where one is given. Raises EvaluationError."""
         ctx = Execution(self._environment, batch, index, self._slots)
+        ctx.root = NO_DOCUMENT  # a single expression builds nothing and knows no variables
         if 0 <= index < len(batch):
             ctx.meta = batch[index].meta
         if this is _ABSENT:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock_gateway.document import DELETED, NOTHING, DocumentError, Value, decode
-from penstock_gateway.language.assignments import Run, assignment, branching
+from penstock_gateway.language.assignments import Run, assignment, branching, followed
 from penstock_gateway.language.compiler import Compiler, Names
 from penstock_gateway.language.context import Environment, Execution
 from penstock_gateway.language.errors import EvaluationError, FailedAssignment, NoContext, TooManyMaps, WrongType
@@ -50,9 +50,8 @@ class Statements:
         try:
             for line, statement in self.list:  # noqa: B007  # read when a statement fails
                 statement(ctx, this)
-                if follow and not ctx.replaced:
-                    this = ctx.root
-                    ctx.fresh = False
+                if follow:
+                    this = followed(ctx, this)
         except EvaluationError as error:
             raise FailedAssignment(line, error) from None
         except RecursionError:
@@ -84,8 +83,8 @@ class CompiledMap:
 
     def run(self, ctx: Execution, value: Value) -> Value:
         """The root the map builds; NOTHING when it assigns none."""
-        saved = (ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.variables, ctx.slots)
-        ctx.root, ctx.fresh, ctx.owned = NOTHING, False, {}
+        saved = (ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.follow, ctx.variables, ctx.slots)
+        ctx.root, ctx.fresh, ctx.owned, ctx.follow = NOTHING, False, {}, False
         ctx.variables, ctx.slots = {}, [None] * self.statements.slots
         ctx.depth += 1
         try:
@@ -95,7 +94,7 @@ class CompiledMap:
             raise _innermost(error) from None
         finally:
             ctx.depth -= 1
-            ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.variables, ctx.slots = saved
+            ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.follow, ctx.variables, ctx.slots = saved
 
 
 class Mapping:
@@ -135,7 +134,7 @@ class Mapping:
             ctx.root = NOTHING
         start = ctx.root
         try:
-            follow = follow and start is not NOTHING
+            ctx.follow = follow = follow and start is not NOTHING
             self._run(ctx, onto if follow else batch[index], follow=follow)
         except EvaluationError:
             if ctx.root is not start and ctx.root is not DELETED:

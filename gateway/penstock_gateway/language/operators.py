@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator as python
 from collections.abc import Callable
 
-from penstock_gateway.document import Float32, Number, Timestamp, Uint64, Value
+from penstock_gateway.document import Float32, Number, Uint64, Value
 from penstock_gateway.language.errors import EvaluationError, Mismatch, WrongType
 from penstock_gateway.language.values import (
     equal,
@@ -50,6 +50,7 @@ def _arithmetic(verb: str, run: Callable[[Value, Value], Value]) -> Binary:
     return compute
 
 
+_ADDABLE = frozenset((int, float, Uint64, Number))
 _add_numbers = _arithmetic("add", python.add)
 subtract = _arithmetic("subtract", python.sub)
 multiply = _arithmetic("multiply", python.mul)
@@ -62,7 +63,7 @@ def add(left: Value, right: Value, lo: str, ro: str) -> Value:
             return get_string(left) + get_string(right)
         except WrongType:
             raise Mismatch("add", left, lo, right, ro) from None
-    if type(left) is Timestamp:
+    if type(left) not in _ADDABLE:  # Bento adds nothing to the small widths, though it subtracts from them
         raise Mismatch("add", left, lo, right, ro)
     return _add_numbers(left, right, lo, ro)
 

@@ -123,6 +123,8 @@ def root_reader(path: tuple[str, ...]) -> Closure:
         if ctx.fresh:
             ctx.fresh = False
             ctx.owned = {}
+        if ctx.root is NO_DOCUMENT:
+            raise EvaluationError("unable to reference `root` from this context")
         return walk(ctx.root, path)
 
     return read

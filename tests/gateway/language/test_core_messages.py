@@ -50,11 +50,11 @@ def test_constants_of_the_text_are_never_changed() -> None:
 
 
 def test_a_mutation_sees_its_changes_until_root_is_replaced() -> None:
-    text = "root.a = 2\nroot.b = this.a\nroot = {}\nroot.c = this.a"
+    text = "if true {\n  root.a = 2\n  root.b = this.a + 1\n}\nroot.all = this\nroot = {}\nroot.c = this"
     before = Message(b'{"a":1}')
     result = mapping(text).mutate(before.copy(), [before], 0)
     assert result is not None
-    assert result.raw == b'{"c":2}'
+    assert result.raw == b'{"c":{"a":2,"all":{"a":2,"b":3},"b":3}}'
     assert before.document == {"a": 1}
 
 
@@ -199,6 +199,10 @@ def test_queries_know_constants() -> None:
     query = compile_query('"a" + "b"', environment=Environment())
     assert (query.constant, query.value, query.evaluate()) == (True, "ab", "ab")
     assert compile_query("this.a", environment=Environment()).evaluate([Message(b'{"a":1}')], 0) == 1
+    for text, why in (("root.a", "unable to reference `root` from this context"), ("$x", "variables were undefined")):
+        with pytest.raises(EvaluationError) as failed:
+            compile_query(text, environment=Environment()).evaluate([Message(b"{}")], 0)
+        assert failed.value.text == why
     with pytest.raises(ParseError, match="expected end of expression"):
         compile_query("this.a b", environment=Environment())
 
