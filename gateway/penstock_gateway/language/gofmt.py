@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ from penstock_gateway.language.gofmtverbs import Flags, format_value
 from penstock_gateway.language.gotext import go_type
 
 _MAX_WIDTH = 1_000_000
+_NO_FLAGS = Flags()
 
 
 @dataclass(slots=True)
@@ -34,7 +36,35 @@ def sprintf(template: str, arguments: list[Value]) -> str:
     """Format like Go's fmt.Sprintf; never fails."""
     if "%" not in template and not arguments:
         return template
-    return _Printer(arguments).run(_parse(template))
+    pieces = _parse(template)
+    plain = _plain(template)
+    if plain is not None and plain == len(arguments):
+        return "".join(_fill(pieces, arguments))
+    return _Printer(arguments).run(pieces)
+
+
+@lru_cache(maxsize=1024)
+def _plain(template: str) -> int | None:
+    """The number of verbs when all of them are bare `%v` or `%s`, the usual case; else None."""
+    specs = [piece for piece in _parse(template) if isinstance(piece, _Spec)]
+    bare = all(spec.verb in ("v", "s") and spec == _Spec(verb=spec.verb) for spec in specs)
+    return len(specs) if bare else None
+
+
+def _fill(pieces: tuple[_Piece, ...], arguments: list[Value]) -> Iterator[str]:
+    position = 0
+    for piece in pieces:
+        if isinstance(piece, str):
+            yield piece
+            continue
+        argument = arguments[position]
+        position += 1
+        if type(argument) is str:
+            yield argument
+        elif type(argument) is int and piece.verb == "v":
+            yield str(argument)
+        else:
+            yield format_value(argument, piece.verb, _NO_FLAGS)
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 from penstock_gateway.language.calendar import MONTHS, WEEKDAYS, Instant, Moment, moment
 
@@ -99,7 +102,39 @@ def format_instant(instant: Instant, layout: str) -> str:
     when = moment(instant)
     if layout == RFC3339_NANO:
         return _rfc3339(when)
+    numeric = _numeric(layout)
+    if numeric is not None and when.year >= 0:
+        template, fields = numeric
+        text: str = template % fields(when)
+        return text
     return "".join([text if not kind else _write(when, kind, text) for kind, text in parts(layout)])
+
+
+_PERCENT = {
+    "year": ("%04d", "year"),
+    "month": ("%d", "month"),
+    "month0": ("%02d", "month"),
+    "day": ("%d", "day"),
+    "day0": ("%02d", "day"),
+    "day_": ("%2d", "day"),
+    "yearday0": ("%03d", "yearday"),
+    "hour": ("%02d", "hour"),
+    "minute": ("%d", "minute"),
+    "minute0": ("%02d", "minute"),
+    "second": ("%d", "second"),
+    "second0": ("%02d", "second"),
+}
+
+
+@lru_cache(maxsize=512)
+def _numeric(layout: str) -> tuple[str, Callable[[Moment], Any]] | None:
+    """A `%` template and the fields it takes, for layouts that have nothing but numbers: most have."""
+    found = parts(layout)
+    kinds = [kind for kind, _ in found if kind]
+    if len(kinds) < 2 or any(kind not in _PERCENT for kind in kinds):
+        return None
+    template = "".join(_PERCENT[kind][0] if kind else text.replace("%", "%%") for kind, text in found)
+    return template, itemgetter(*(Moment._fields.index(_PERCENT[kind][1]) for kind in kinds))
 
 
 def _rfc3339(when: Moment) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import orjson
+
 from penstock_gateway.document import DocumentError, Number, Value, decode_exact, encode
 from penstock_gateway.language.gonumbers import NumberError, parse_float
 
+_CHANGING = frozenset((int, dict, list))
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _SCALAR = re.compile(
@@ -22,8 +25,28 @@ def parse(raw: bytes, *, use_number: bool) -> Value:
 
     Raises DocumentError.
     """
+    if not use_number and b"-0" not in raw:
+        try:
+            return _in_place(orjson.loads(raw))
+        except (orjson.JSONDecodeError, OverflowError, RecursionError):
+            pass  # broken, followed by something, or with a number or nesting beyond bounds: the exact reader decides
     value = decode_exact(_first(raw))
     return value if use_number else _floats(value)
+
+
+def _in_place(value: Value) -> Value:
+    """Turn the integers of a document that nobody else has seen yet into floats."""
+    if type(value) is int:
+        return float(value)
+    if type(value) is dict:
+        for key, item in value.items():
+            if type(item) in _CHANGING:
+                value[key] = _in_place(item)
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if type(item) in _CHANGING:
+                value[index] = _in_place(item)
+    return value
 
 
 def _first(raw: bytes) -> bytes:

@@ -5,7 +5,7 @@ Subjects are bytes: matching is linear in them, and offsets are the ones the lan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -40,7 +40,7 @@ class PatternError(ValueError):
 class Regex:
     """A compiled expression over bytes."""
 
-    __slots__ = ("_search", "groups", "names")
+    __slots__ = ("_iterate", "_search", "groups", "names")
 
     def __init__(self, pattern: str) -> None:
         _refuse_single_byte(pattern)
@@ -54,6 +54,7 @@ class Regex:
         except re2.error as error:
             raise PatternError(_go_message(error.args[0], pattern)) from None
         self._search: Callable[..., Any] = compiled.search
+        self._iterate: Callable[[bytes], Iterator[Any]] = compiled.finditer
         self.groups: int = compiled.groups
         self.names = [""] * (self.groups + 1)
         for name, index in compiled.groupindex.items():
@@ -69,10 +70,28 @@ class Regex:
 
     def _at(self, subject: bytes, position: int) -> Spans | None:
         match = self._search(subject, position)
-        return None if match is None else [match.span(group) for group in range(self.groups + 1)]
+        return None if match is None else self._spans(match)
+
+    def _spans(self, match: Any) -> Spans:
+        if not self.groups:
+            return [match.span()]
+        return [match.span(group) for group in range(self.groups + 1)]
+
+    def _filled(self, subject: bytes) -> list[Spans] | None:
+        """All matches when none of them is empty: then all engines agree on them. None: there is an empty one."""
+        found: list[Spans] = []
+        for match in self._iterate(subject):
+            spans = self._spans(match)
+            if spans[0][0] == spans[0][1]:
+                return None
+            found.append(spans)
+        return found
 
     def every(self, subject: bytes) -> list[Spans]:
         """Give all successive matches; an empty one right behind another match does not count."""
+        filled = self._filled(subject)
+        if filled is not None:
+            return filled
         found: list[Spans] = []
         position, previous_end, end = 0, -1, len(subject)
         while position <= end:
@@ -93,6 +112,9 @@ class Regex:
 
     def replace(self, subject: bytes, template: Template) -> bytes:
         """Replace all matches by what the template makes of them."""
+        filled = self._filled(subject)
+        if filled is not None:
+            return _filled_in(subject, filled, template)
         out: list[bytes] = []
         last_end = position = 0
         end = len(subject)
@@ -107,10 +129,22 @@ class Regex:
             last_end = stop
             width = _rune_length(subject, position)
             position = max(position + width, stop) if position < end else position + 1
-        if not out:
-            return subject
         out.append(subject[last_end:])
         return b"".join(out)
+
+
+def _filled_in(subject: bytes, matches: list[Spans], template: Template) -> bytes:
+    out: list[bytes] = []
+    position = 0
+    for spans in matches:
+        start, stop = spans[0]
+        out.append(subject[position:start])
+        out.append(template.expand(subject, spans))
+        position = stop
+    if not out:
+        return subject
+    out.append(subject[position:])
+    return b"".join(out)
 
 
 def _rune_length(subject: bytes, position: int) -> int:
@@ -153,6 +187,8 @@ class Template:
 
     def expand(self, subject: bytes, spans: Spans) -> bytes:
         """Fill in one match."""
+        if len(self._pieces) == 1 and isinstance(self._pieces[0], bytes):
+            return self._pieces[0]
         out = []
         for piece in self._pieces:
             if isinstance(piece, bytes):
