@@ -63,10 +63,12 @@ class _Edges:
 async def run(path: Path, names: Mapping[str, str]) -> int:
     """Run until the input ends or a signal comes. 0 done, 1 failed start or an end that took too long."""
     stream = load(path, names)
-    logging.getLogger().setLevel({"TRACE": 5, "WARN": 30, "OFF": 100, "NONE": 100}.get(stream.log_level, stream.log_level))
+    logging.getLogger().setLevel(
+        {"TRACE": 5, "WARN": 30, "OFF": 100, "NONE": 100}.get(stream.log_level, stream.log_level)
+    )
     metrics = Metrics(__version__)
     hub = Hub(metrics)
-    sites = BareSites(metrics, stream.http_address)
+    sites = BareSites(metrics, stream.http_address if stream.http_enabled else None)
     environment = language.Environment(
         clock=time.time_ns,
         random=os.urandom,
@@ -86,7 +88,10 @@ async def run(path: Path, names: Mapping[str, str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     await instance.start()
-    await sites.start()
+    try:
+        await sites.start()
+    except OSError as error:  # as Bento: the stream runs on without the shared address
+        _log.error("cannot listen on %s: %s", stream.http_address, error.strerror or error)
     waits = {asyncio.create_task(stopping.wait()), asyncio.create_task(instance.ended.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
