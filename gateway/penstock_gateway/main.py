@@ -34,7 +34,13 @@ class Gateway:
     """One gateway. The folder holds `pipeline.json`, `access/`, `keys/`, `signing/`, `admin.json` (docs/decisions/0001-documents.md)."""
 
     def __init__(
-        self, folder: Path, *, host: str = "127.0.0.1", port: int = 8080, admin_port: int = 8081, endpoint_delay: float = 0.0
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        admin_port: int = 8081,
+        endpoint_delay: float = 0.0,
     ) -> None:
         self.folder, self.host, self.port, self.admin_port = folder, host, port, admin_port
         self.endpoint_delay = endpoint_delay
@@ -144,7 +150,9 @@ def signing_keys(folder: Path, api: str) -> list[bytes]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError) as error:
-        _log.warning("%s cannot be read (%s): cursors are valid until this process ends", path.name, type(error).__name__)
+        _log.warning(
+            "%s cannot be read (%s): cursors are valid until this process ends", path.name, type(error).__name__
+        )
         return []
 
 
@@ -218,7 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a pod)")
     run.add_argument("--port", type=int, default=8080, help="public port; 0 = any")
     run.add_argument("--admin-port", type=int, default=8081, help="port of /healthz /readyz /metrics /status; 0 = any")
-    run.add_argument("--endpoint-delay", type=float, default=0.0, help="seconds to keep accepting after SIGTERM (5 in a pod)")
+    run.add_argument(
+        "--endpoint-delay", type=float, default=0.0, help="seconds to keep accepting after SIGTERM (5 in a pod)"
+    )
     run.add_argument("--log-level", default="INFO")
     run.set_defaults(act=_run)
     check = commands.add_parser("check", help="check the pipeline document of a folder and exit")

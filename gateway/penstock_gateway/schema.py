@@ -37,7 +37,10 @@ def stream_schema() -> dict[str, Any]:
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {
-                    "threads": {"type": "integer", "description": "Batches processed at a time; -1 = as many as make sense."},
+                    "threads": {
+                        "type": "integer",
+                        "description": "Batches processed at a time; -1 = as many as make sense.",
+                    },
                     "processors": {"type": "array", "items": {"$ref": "#/$defs/processor"}},
                 },
             },

@@ -140,7 +140,12 @@ class Instance:
                 self.shared.log.warning("stopped with unsettled messages after %g s; they will come again", grace)
                 self._task.cancel()
                 await asyncio.wait({self._task})
-        parts: list[Closes] = [*self.sources, self.chain, *reversed(self.shared.sinks), *self.shared.built_caches.values()]
+        parts: list[Closes] = [
+            *self.sources,
+            self.chain,
+            *reversed(self.shared.sinks),
+            *self.shared.built_caches.values(),
+        ]
         for part in parts:
             await self._close(part)
         return in_time

@@ -60,7 +60,10 @@ async def test_writes_under_way_are_bounded_and_keep_their_order() -> None:
 
 
 async def test_a_lost_output_is_connected_again_and_the_write_repeated() -> None:
-    script, output = Script([["a"]]), Memory(refuse=once([NotConnected("gone")]), connect_errors=[NotConnected("not there yet")])
+    script, output = (
+        Script([["a"]]),
+        Memory(refuse=once([NotConnected("gone")]), connect_errors=[NotConnected("not there yet")]),
+    )
     await run(script, output)
     assert output.written == [["a"]]
     assert script.settled == {0: None}
