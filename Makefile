@@ -35,6 +35,7 @@ test: setup ## everything in its bounded form; lists what was skipped and why
 
 generate: setup ## CRDs, JSON schema and reference pages from the models
 	@$(BIN)/penstock crd --write crds
+	@$(BIN)/python -m penstock_operator.reference --write docs/reference
 	@$(BIN)/python -m penstock_gateway.main docs --write docs/reference
 
 bench: setup ## CPU per message and ratios; writes .bench/latest.json

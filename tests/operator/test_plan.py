@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from penstock_gateway import access as gateway_access
+from penstock_gateway import streams
+from penstock_gateway.errors import ConfigError
 from penstock_operator import compiling, keys, plan, quantities, render, world
 from penstock_operator.plan import Plan
 from penstock_operator.resources import documents
@@ -211,6 +215,7 @@ def test_plan(case: dict[str, Any]) -> None:
     seen = arranged(case, objects)
     plans = [plan.plan(seen, ref, now) for ref in refs(case)]
     check(case["then"], plans)
+    assert_readable(plans)
     carried = arranged(case, [with_status(item, refs(case), plans) for item in objects])
     again = [plan.plan(carried, ref, now) for ref in refs(case)]
     assert [done.apply for done in again] == [done.apply for done in plans], (
@@ -219,6 +224,21 @@ def test_plan(case: dict[str, Any]) -> None:
     assert [done.status for done in again] == [done.status for done in plans], (
         "a status that was written must not change"
     )
+
+
+def assert_readable(plans: list[Plan]) -> None:
+    """The gateway takes every document that is meant to be taken."""
+    for done in (document for planned in plans for document in planned.apply):
+        data = json.dumps(done.body).encode()
+        if done.kind == "pipeline":
+            streams.PipelineDocument.model_validate_json(data)
+        elif done.kind == "keys":
+            gateway_access.read_keys(data)
+        elif "invalid" in done.body:
+            with pytest.raises(ConfigError):
+                gateway_access.read_api(data)
+        else:
+            gateway_access.read_api(data)
 
 
 def with_status(item: dict[str, Any], planned: list[Ref], plans: list[Plan]) -> dict[str, Any]:

@@ -179,42 +179,64 @@ def _first_twice(items: Iterable[Any]) -> Any:
     return None
 
 
-def _duration(text: str) -> None:
-    if not 0 < quantities.seconds(text) <= 10 * 366 * 86400:
-        raise ValueError("must be longer than 0s and at most ten years")
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What holds when a field is absent, for the manual, and who fills it in: the operator, unless somebody else does."""
+
+    value: str
+    by: str = "operator"
 
 
-def _duration_or_never(text: str) -> None:
+LONGEST_HOURS = 87_840
+"""Ten years."""
+
+
+def _within(hours: float) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if not 0 < quantities.seconds(text) <= hours * 3600:
+            shown = "ten years" if hours == LONGEST_HOURS else f"{round(hours * 3600)}s"
+            raise ValueError(f"must be longer than 0s and at most {shown}")
+
+    return check
+
+
+def _or_never(text: str) -> None:
     if text != "Never":
-        _duration(text)
+        _within(LONGEST_HOURS)(text)
+
+
+def duration_text(hours: float) -> Text:
+    """A duration that is at most so many hours long."""
+    most = f"{round(hours * 3600)}s"
+    rule = f"duration(self) > duration('0s') && duration(self) <= duration('{most}')"
+    expected = "must be a duration like '500ms', '30s', '5m' or '720h'"
+    cel = ((rule, f"must be longer than 0s and at most {most}"),)
+    return Text(quantities.DURATION, 24, expected, check=_within(hours), cel=cel)
 
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_POSITIVE = "duration(self) > duration('0s')"
+_POSITIVE = f"duration(self) > duration('0s') && duration(self) <= duration('{LONGEST_HOURS}h')"
 
-Duration = Annotated[
-    str,
-    Text(
-        quantities.DURATION,
-        24,
-        "must be a duration like '500ms', '30s', '5m' or '720h'",
-        check=_duration,
-        cel=((_POSITIVE, "must be longer than 0s"),),
-    ),
-]
+Duration = Annotated[str, duration_text(LONGEST_HOURS)]
 DurationOrNever = Annotated[
     str,
     Text(
         quantities.NEVER,
         24,
         "must be 'Never' or a duration like '30s', '24h'",
-        check=_duration_or_never,
-        cel=((f"self == 'Never' || {_POSITIVE}", "must be longer than 0s"),),
+        check=_or_never,
+        cel=((f"self == 'Never' || {_POSITIVE}", "must be longer than 0s and at most ten years"),),
     ),
 ]
 Instant = Annotated[
     str,
-    Text(quantities.INSTANT, 40, "must be a time with zone like '2027-01-31T00:00:00Z'", check=quantities.instant),
+    Text(
+        quantities.INSTANT,
+        40,
+        "must be a time with zone like '2027-01-31T00:00:00Z'",
+        check=quantities.instant,
+        cel=(("timestamp(self) > timestamp('0001-01-02T00:00:00Z')", "must be a time that exists"),),
+    ),
 ]
 ResourceName = Annotated[
     str, Text(rf"^{_LABEL}(\.{_LABEL})*$", 253, "must be the name of an object: lower case, digits, '-' and '.'")
@@ -287,5 +309,5 @@ class NamespacesFrom(Model):
 class AllowedKeys(Model):
     """Whose Keys may use this object."""
 
-    namespaces: NamespacesFrom | None = None
-    """Namespaces the Keys may be in; absent = the namespace of this object."""
+    namespaces: Annotated[NamespacesFrom | None, Default("the namespace of this object")] = None
+    """Namespaces the Keys may be in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from penstock_operator.resources.fields import (
+    Default,
     DisplayName,
     Instant,
     Items,
@@ -27,8 +28,8 @@ class PolicyRef(Model):
 
     name: ResourceName
     """Name of the Policy."""
-    namespace: Namespace | None = None
-    """Namespace of the Policy; the Key's own when absent."""
+    namespace: Annotated[Namespace | None, Default("the Key's own")] = None
+    """Namespace of the Policy."""
 
 
 class KeySource(Model):
@@ -75,12 +76,12 @@ class KeySpec(Model):
     """Name for people."""
     policy_refs: Annotated[list[PolicyRef], Items(16, ("namespace", "name"), least=1, atomic=True)]
     """The policies the key holds."""
-    state: Literal["Active", "Disabled"] | None = None
-    """`Active`, the default, or `Disabled`: refused everywhere, open streams are closed."""
+    state: Annotated[Literal["Active", "Disabled"] | None, Default("Active")] = None
+    """`Active`, or `Disabled`: refused everywhere, open streams are closed."""
     expiration_time: Instant | None = None
     """When the key expires; an earlier end by a policy's `keyExpiry` wins."""
-    secret_name: ResourceName | None = None
-    """Secret that a generated credential is written to; the Key's name and `-key` when absent; immutable."""
+    secret_name: Annotated[ResourceName | None, Default("the Key's name and `-key`")] = None
+    """Secret that a generated credential is written to; immutable."""
     hashes: Annotated[list[Hash], Items(2, least=1)] | None = None
     """One or two hashes of the credential, so that only hashes enter the cluster; two while one replaces the other."""
     value_from: KeySource | None = None

@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from penstock_gateway import paths
+from penstock_gateway.errors import ConfigError
 from penstock_operator.resources.fields import (
     AllowedKeys,
     Count,
+    Default,
     DisplayName,
     Duration,
     DurationOrNever,
@@ -17,10 +20,23 @@ from penstock_operator.resources.fields import (
     Model,
     Rate,
     Text,
+    duration_text,
 )
 
 Tag = Annotated[str, Text(r"^[-._A-Za-z0-9]+$", 63, "must be letters, digits, '-', '_', '.'")]
-SubPath = Annotated[str, Text(r"^(/[A-Za-z0-9_~.{}-]*)+$", 200, "must be a path below the listen path, like '/events'")]
+
+
+def _route(text: str) -> None:
+    try:
+        paths.pattern(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+SubPath = Annotated[
+    str,
+    Text(r"^/[^\s?#]*$", 200, "must be a path below the listen path, like '/events' or '/orders/{id}'", check=_route),
+]
 HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -29,8 +45,8 @@ class Throttle(Model):
 
     retries: Annotated[int, Field(ge=1, le=100)]
     """How often it is tried again."""
-    interval: Duration
-    """How long it is held each time."""
+    interval: Annotated[str, duration_text(1 / 60)]
+    """How long it is held each time, at most a minute."""
 
 
 class Quota(Model):
@@ -62,8 +78,8 @@ class PathRule(Model):
 
     path: SubPath
     """Path below the listen path."""
-    methods: Annotated[list[HttpMethod], Items(7, least=1)] | None = None
-    """Methods; absent = all."""
+    methods: Annotated[Annotated[list[HttpMethod], Items(7, least=1)] | None, Default("all", "gateway")] = None
+    """Methods."""
 
 
 class Target(Model):
@@ -73,8 +89,8 @@ class Target(Model):
     """Name of the StreamAPI."""
     limits: Limits | None = None
     """A member set here replaces that member of the policy's limits for this API."""
-    paths: Annotated[list[PathRule], Items(64, ("path",), least=1)] | None = None
-    """Paths the policy opens; absent = all."""
+    paths: Annotated[Annotated[list[PathRule], Items(64, ("path",), least=1)] | None, Default("all", "gateway")] = None
+    """Paths the policy opens."""
 
 
 class PolicyKeys(AllowedKeys):
@@ -89,8 +105,8 @@ class PolicySpec(Model):
 
     display_name: DisplayName | None = None
     """Name for people."""
-    state: Literal["Active", "Draft", "Denied"] | None = None
-    """`Active`, the default; `Draft`: serves only keys that list it already; `Denied`: all its keys are off."""
+    state: Annotated[Literal["Active", "Draft", "Denied"] | None, Default("Active")] = None
+    """`Active`; `Draft`: serves only keys that list it already; `Denied`: all its keys are off."""
     targets: Annotated[list[Target], Items(64, ("name",), least=1)]
     """StreamAPIs of the same namespace that the policy opens."""
     limits: Limits | None = None

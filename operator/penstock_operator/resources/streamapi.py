@@ -9,6 +9,7 @@ from pydantic import Field
 from penstock_operator.resources.fields import (
     AllowedKeys,
     Count,
+    Default,
     DisplayName,
     Duration,
     EntryName,
@@ -106,8 +107,8 @@ class ConfigMapItems(Model):
 
     name: ResourceName
     """Name of the ConfigMap."""
-    items: Annotated[list[EntryName], Items(64, least=1)] | None = None
-    """Entries to take; absent = all."""
+    items: Annotated[Annotated[list[EntryName], Items(64, least=1)] | None, Default("all")] = None
+    """Entries to take."""
 
 
 class SecretItems(Model):
@@ -115,8 +116,8 @@ class SecretItems(Model):
 
     name: ResourceName
     """Name of the Secret; it must carry the label `penstock.dev/usable-by: stream-api`."""
-    items: Annotated[list[EntryName], Items(64, least=1)] | None = None
-    """Entries to take; absent = all."""
+    items: Annotated[Annotated[list[EntryName], Items(64, least=1)] | None, Default("all")] = None
+    """Entries to take."""
 
 
 class FileSet(Model):
@@ -155,36 +156,36 @@ class Stream(Model):
 class History(Model):
     """How much of a stream can be read again after a reconnect; whichever bound is met first."""
 
-    duration: Duration | None = None
-    """How far back, `5m` when absent."""
-    size: Annotated[str | int, Quantity(2**34, 65536)] | None = None
-    """How many bytes in memory per stream with clients, `64Mi` when absent."""
+    duration: Annotated[Duration | None, Default("5m")] = None
+    """How far back."""
+    size: Annotated[Annotated[str | int, Quantity(2**34, 65536)] | None, Default("64Mi")] = None
+    """How many bytes in memory per stream with clients."""
 
 
 class Delivery(Model):
     """How messages reach clients; what is absent is derived from the streams and shown in status."""
 
-    mode: Literal["Broadcast", "Compete"] | None = None
+    mode: Annotated[Literal["Broadcast", "Compete"] | None, Default("from the inputs")] = None
     """`Broadcast`: every client gets every message. `Compete`: each message goes to exactly one client."""
-    guarantee: Literal["Live", "Resume"] | None = None
+    guarantee: Annotated[Literal["Live", "Resume"] | None, Default("the strongest the inputs allow")] = None
     """`Live`: from now on. `Resume`: a client that reconnects goes on where it left, within the history."""
     history: History | None = None
     """What a client can resume within."""
-    slow_consumer: Literal["Disconnect"] | None = None
+    slow_consumer: Annotated[Literal["Disconnect"] | None, Default("Disconnect")] = None
     """What happens to a client that the history overruns: `Disconnect`."""
-    heartbeat: Duration | None = None
-    """How often a silent connection is proven alive, `15s` when absent."""
+    heartbeat: Annotated[Duration | None, Default("15s")] = None
+    """How often a silent connection is proven alive."""
 
 
 class ApiKey(Model):
     """A Key of this API in a header, a cookie or a query parameter."""
 
-    header: HeaderName | None = None
-    """Header that carries the key, with or without `Bearer`; `Authorization` when absent."""
-    cookie: ParameterName | None = None
-    """Cookie that may carry the key; absent = none."""
-    query: ParameterName | None = None
-    """Query parameter that may carry the key; absent = none, since addresses end up in logs."""
+    header: Annotated[HeaderName | None, Default("Authorization")] = None
+    """Header that carries the key, with or without `Bearer`."""
+    cookie: Annotated[ParameterName | None, Default("none")] = None
+    """Cookie that may carry the key."""
+    query: Annotated[ParameterName | None, Default("none")] = None
+    """Query parameter that may carry the key; addresses end up in logs, so think twice."""
 
 
 class Method(Model):
@@ -200,8 +201,8 @@ class Method(Model):
 class Authentication(Model):
     """How clients say who they are; `methods: []` opens the API to everybody."""
 
-    mode: Literal["Any", "All"] | None = None
-    """Whether any one method is enough, which is the default, or all are needed."""
+    mode: Annotated[Literal["Any", "All"] | None, Default("Any")] = None
+    """Whether any one method is enough or all are needed."""
     methods: Annotated[list[Method], Items(8, ("name",))]
     """The methods. An empty list opens the API to everybody."""
 
@@ -213,10 +214,10 @@ class ApiLimits(Model):
     """Requests or connection attempts of all clients together."""
     connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Open streams of all clients together."""
-    body_size: Annotated[str | int, Quantity(2**30)] | None = None
-    """Largest request body after decoding, `1Mi` when absent."""
-    message_size: Annotated[str | int, Quantity(2**30)] | None = None
-    """Largest WebSocket message a client may send, `1Mi` when absent."""
+    body_size: Annotated[Annotated[str | int, Quantity(2**30)] | None, Default("1Mi", "gateway")] = None
+    """Largest request body after decoding."""
+    message_size: Annotated[Annotated[str | int, Quantity(2**30)] | None, Default("1Mi", "gateway")] = None
+    """Largest WebSocket message a client may send."""
 
 
 class Cors(Model):
@@ -249,12 +250,12 @@ class PipelinePart(Model):
 class AccessPart(Model):
     """What takes effect at once."""
 
-    state: Literal["Active", "Disabled"] | None = None
-    """`Active`, the default, or `Disabled`: streams stop, clients are closed, requests get 404."""
-    access: Literal["Internal", "External"] | None = None
-    """`Internal`, the default: reachable inside the cluster only; or `External`."""
-    listen_path: ListenPath | None = None
-    """Path the API is served under; `/` and the name when absent."""
+    state: Annotated[Literal["Active", "Disabled"] | None, Default("Active")] = None
+    """`Active`, or `Disabled`: streams stop, clients are closed, requests get 404."""
+    access: Annotated[Literal["Internal", "External"] | None, Default("Internal")] = None
+    """`Internal`: reachable inside the cluster only; or `External`."""
+    listen_path: Annotated[ListenPath | None, Default("`/` and the name")] = None
+    """Path the API is served under."""
     authentication: Authentication
     """How clients say who they are; must be present."""
     limits: ApiLimits | None = None
