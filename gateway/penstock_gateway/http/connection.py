@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import http_exceptions, web
@@ -21,6 +21,9 @@ HEAD_SECONDS = 10.0
 
 IDLE_SECONDS = 75.0
 """How long a connection may stay open between requests, and before the first."""
+
+_LISTENS, _LISTEN_SECONDS = 20, 0.05
+"""How often and how long a connection is listened to after a head that could not be read."""
 
 LINE_LIMIT = 8190
 HEADER_LIMIT = 128
@@ -67,12 +70,14 @@ class MaskCheck:
 class Connection(RequestHandler):
     """A connection of the public port."""
 
-    __slots__ = ("_front", "head_since", "masks")
+    __slots__ = ("_front", "discarded", "head_since", "masks")
 
     def __init__(self, manager: Front, **settings: Any) -> None:
         self._front = manager
         self.head_since: float | None = None
         self.masks: MaskCheck | None = None
+        self.discarded: int | None = None
+        """Bytes that came after a head that could not be read; None = all heads could be."""
         super().__init__(manager, **settings)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,6 +98,9 @@ class Connection(RequestHandler):
         if self.masks is not None and not self.masks.feed(data):
             self.fail(1002)
             return
+        if self.discarded is not None:
+            self.discarded += len(data)
+            return
         super().data_received(data)
         if self._messages or self._current_request is not None or self._upgraded:
             self.head_since = None
@@ -108,6 +116,23 @@ class Connection(RequestHandler):
     def overdue(self, now: float) -> bool:
         """Whether the head takes too long."""
         return self.head_since is not None and now - self.head_since > HEAD_SECONDS and self._current_request is None
+
+    def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+        """Answer what could not be read, then listen on for a moment: closing while a client sends would lose it the answer."""
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            response = self.handle_error(request, err_info.status, err_info.exc, err_info.message)
+            self.discarded = heard = 0
+            await response.prepare(request)
+            await response.write_eof()
+            for _ in range(_LISTENS):
+                await asyncio.sleep(_LISTEN_SECONDS)
+                if self.discarded == heard:
+                    break
+                heard = self.discarded
+            return response
+
+        return answer
 
     def log_exception(self, *args: Any, **keywords: Any) -> None:
         """A fault of ours is logged once with its trace, a client's never."""
@@ -135,12 +160,23 @@ class Connection(RequestHandler):
 
 def _fault(exc: BaseException | None, text: str) -> tuple[int, str, str]:
     if isinstance(exc, http_exceptions.LineTooLong):
-        if "status line" in text.lower() or "request line" in text.lower():
+        begin = exc.args[0] if exc.args else ""
+        if (begin if isinstance(begin, bytes) else str(begin).encode()).startswith(b"/"):  # all that tells a target
             return 414, "target-size", "Request target too long"
         return 431, "header-size", "Request header too large"
     if "too many headers" in text.lower():
         return 431, "header-count", "Too many request headers"
     return 400, "malformed", "Bad request"
+
+
+def refuse_version(request: web.BaseRequest) -> None:
+    """Answer a version of HTTP that is not spoken here. By hand: aiohttp would claim to speak it."""
+    if request.transport is not None:
+        body = problem(505, "version", "HTTP version not supported")
+        head = f"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: {CONTENT_TYPE}\r\nServer: penstock\r\n"
+        tail = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        request.transport.write((head + tail).encode() + body)
+    raise ConnectionResetError("the version of HTTP is not spoken here")
 
 
 class EdgeRequest(web.BaseRequest):

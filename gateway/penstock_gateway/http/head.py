@@ -9,6 +9,7 @@ from aiohttp import web
 
 from penstock_gateway import paths
 from penstock_gateway.access import ApiDocument
+from penstock_gateway.http.connection import refuse_version
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
@@ -80,7 +81,9 @@ def check(source: Source, strict: bool) -> None:
     """Refuse what no route should ever see; `strict` on the doors of APIs, where other programs' rules rest on header names."""
     request = source.request
     if tuple(request.version) not in _VERSIONS:
-        raise Fault(505, "HTTP version not supported")
+        refuse_version(request)
+    if tuple(request.version) == (1, 0) and "Transfer-Encoding" in request.headers:
+        raise Fault(400, "Bad request body")
     if source.method not in _METHODS:
         raise Fault(501, "Method not implemented")
     expect = source.first("Expect")

@@ -29,5 +29,4 @@ async def site(tmp_path: Path) -> AsyncIterator[Open]:
 
     yield start
     for started in sites:
-        await started.session.close()
-        await started.gateway.stop()
+        await started.close()

@@ -86,6 +86,14 @@ class Site:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["User-Agent"],
         )
+        self._streams: list[aiohttp.ClientResponse] = []
+
+    async def close(self) -> None:
+        """The clients leave, then the gateway stops."""
+        for answer in self._streams:
+            answer.close()
+        await self.session.close()
+        await self.gateway.stop()
 
     def write(self, path: str, document: Any) -> None:
         target = self.folder / path
@@ -123,7 +131,9 @@ class Site:
         return await self.call("POST", path, key, data=data, **options)
 
     async def stream(self, path: str, key: str = MOBILE, **headers: str) -> aiohttp.ClientResponse:
-        return await self.session.get(self.url + path, headers={"Authorization": f"Bearer {key}", **headers})
+        answer = await self.session.get(self.url + path, headers={"Authorization": f"Bearer {key}", **headers})
+        self._streams.append(answer)
+        return answer
 
     async def raw(self, data: bytes, *more: bytes, wait: float = 5.0) -> bytes:
         """Send bytes as they are, in as many segments, and read until the gateway closes or the time is over."""
