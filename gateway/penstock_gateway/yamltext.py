@@ -119,11 +119,11 @@ class _Builder:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, n), depth + 1) for n, item in enumerate(node.value)]
-        if node.tag == _STR:
+        if isinstance(node, yaml.ScalarNode) and node.tag == _STR:
             self.document.texts[path] = self._beginning(node)
         return _scalar(node)
 
-    def _beginning(self, node: yaml.Node) -> tuple[int, int, bool]:
+    def _beginning(self, node: yaml.ScalarNode) -> tuple[int, int, bool]:
         line, column = node.start_mark.line, node.start_mark.column
         if node.style not in ("|", ">"):
             return line + 1, column + 1 + (node.style in ("'", '"')), False
