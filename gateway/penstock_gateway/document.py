@@ -105,8 +105,10 @@ class Timestamp(msgspec.Struct, frozen=True, gc=False):
     def rfc3339(self) -> str:
         """RFC 3339 with nanoseconds, trailing zeros of the fraction trimmed (Go's RFC3339Nano)."""
         seconds, fraction = divmod(self.ns, 1_000_000_000)
-        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds + self.offset)
-        text = f"{when.year:04d}-{when.month:02d}-{when.day:02d}T{when.hour:02d}:{when.minute:02d}:{when.second:02d}"
+        era, rest = divmod(seconds + self.offset, 12_622_780_800)  # the calendar repeats every 400 years
+        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=rest)
+        year = when.year + 400 * era  # may lie outside of what datetime knows
+        text = f"{year:04d}-{when.month:02d}-{when.day:02d}T{when.hour:02d}:{when.minute:02d}:{when.second:02d}"
         if fraction:
             text += f".{fraction:09d}".rstrip("0")
         if self.offset == 0:

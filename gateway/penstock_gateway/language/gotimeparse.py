@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from penstock_gateway.language.calendar import (
@@ -37,7 +38,35 @@ def parse_instant(text: str, layout: str) -> Instant:
 
     Raises LayoutError.
     """
+    if layout in _RFC3339_LAYOUTS:
+        match = _RFC3339.fullmatch(text)
+        if match is not None:
+            found = _usual(match)
+            if found is not None:
+                return found
     return _Reader(text, layout).read()
+
+
+_RFC3339_LAYOUTS = (RFC3339_NANO, "2006-01-02T15:04:05Z07:00")
+_RFC3339 = re.compile(
+    r"([0-9]{4})-(0[1-9]|1[0-2])-([0-9]{2})T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:[.,]([0-9]{1,9}))?"
+    r"(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))",
+)
+
+
+def _usual(match: re.Match[str]) -> Instant | None:
+    """The instant of an RFC 3339 text; None where its day does not exist."""
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+    date = (int(year), int(month), int(day))
+    if not 1 <= date[2] <= month_length(date[0], date[1]):
+        return None
+    ns = utc_ns(date, (int(hour), int(minute), int(second)), int(fraction.ljust(9, "0")) if fraction else 0)
+    if sign is None:
+        return Instant(ns, 0, "UTC")
+    offset = int(hours) * 3600 + int(minutes) * 60
+    if sign == "-":
+        offset = -offset
+    return Instant(ns - offset * SECOND, offset, "" if offset else "UTC")
 
 
 def parse_rfc3339(text: str) -> Instant:

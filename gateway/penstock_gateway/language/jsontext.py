@@ -99,7 +99,7 @@ def write(value: Value, indent: str | None, *, escape_html: bool) -> bytes:
     shown = text.decode()
     if escape_html:
         shown = shown.translate(_ESCAPED)
-    return (shown if indent is None else _indented(shown, indent)).encode()
+    return (shown if indent is None else _indented(shown, indent)).encode("utf-8", "surrogateescape")
 
 
 def _indented(text: str, indent: str) -> str:
