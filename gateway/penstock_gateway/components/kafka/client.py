@@ -28,7 +28,7 @@ def prepare() -> None:
     """Before the first client: quieten aiokafka, which repeats itself many times a second while a broker is away (what matters is
     said by our own errors), and say once when it runs in pure Python, at some twenty times the processor time."""
     aiokafka_log = logging.getLogger("aiokafka")
-    if aiokafka_log.level == logging.NOTSET:
+    if not aiokafka_log.isEnabledFor(logging.DEBUG):
         aiokafka_log.setLevel(logging.CRITICAL)
     try:
         from aiokafka.record import _crecords  # noqa: F401  # its presence is the question
