@@ -161,7 +161,7 @@ class Connection(RequestHandler):
 def _fault(exc: BaseException | None, text: str) -> tuple[int, str, str]:
     if isinstance(exc, http_exceptions.LineTooLong):
         begin = exc.args[0] if exc.args else ""
-        if (begin if isinstance(begin, bytes) else str(begin).encode()).startswith(b"/"):  # all that tells a target
+        if bytes(begin if isinstance(begin, bytes | bytearray) else b"").startswith(b"/"):  # all that tells a target
             return 414, "target-size", "Request target too long"
         return 431, "header-size", "Request header too large"
     if "too many headers" in text.lower():
