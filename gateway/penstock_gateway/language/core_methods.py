@@ -31,10 +31,13 @@ method("not")(_unreachable("not"))
 method("or", _FALLBACK)(_unreachable("or"))
 
 
-def _at_end(mapping: str, error: ParseError) -> str:
+def _with_rest(mapping: str, error: ParseError) -> str:
+    """The complaint about a text within a text: without position, but with what stands there (as in Bento)."""
     lines = mapping.split("\n")
-    ended = error.line == len(lines) and error.column > len(lines[-1])
-    return ", but reached end of input" if ended else ""
+    rest = "\n".join([lines[error.line - 1][error.column - 1 :], *lines[error.line :]])[:5]
+    if error.text.startswith(("expected ", "required: expected ")):
+        return f"{error.text}, got: {rest}" if rest else f"{error.text}, but reached end of input"
+    return f"{error.text}: {rest}" if rest else error.text
 
 
 @method("bloblang", Param("mapping", "string"), prepare=True, context=True)
@@ -44,7 +47,7 @@ def bloblang(mapping: str) -> Callable[[Execution, Value], Value]:
     try:
         program = parse_mapping(mapping, Environment())
     except ParseError as error:
-        raise EvaluationError(error.text + _at_end(mapping, error)) from None
+        raise EvaluationError(_with_rest(mapping, error)) from None
 
     def run(ctx: Execution, target: Value) -> Value:
         if not compiled:

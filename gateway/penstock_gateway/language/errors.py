@@ -3,6 +3,7 @@
 ParseError              the text is no mapping: the author's fault; nothing is built
 EvaluationError         one message could not be mapped: it is flagged with the text and passes on unchanged
     FailedAssignment    … with the line of the statement
+    InternalError       a built-in did not foresee what it got
     NoContext           `this` where there is none
     TooManyMaps         endless recursion of named maps
     WrongType           `expected string value, got null from field `this.x``
@@ -18,21 +19,25 @@ from typing import TypeVar
 from penstock_gateway.document import Number, Value, go_float, kind
 
 __all__ = [
-    "EvaluationError", "FailedAssignment", "Mismatch", "NoContext", "ParseError", "TooManyMaps", "WrongType", "annotated",
-    "wrapped",
+    "UNFORESEEN", "EvaluationError", "FailedAssignment", "InternalError", "Mismatch", "NoContext", "ParseError", "TooManyMaps",
+    "WrongType", "annotated", "wrapped",
 ]  # fmt: skip
 
 _E = TypeVar("_E", bound="EvaluationError")
 
 
 class ParseError(Exception):
-    """A text that is no mapping. `line` and `column` count from 1, columns in characters; `text` has no position."""
+    """A text that is no mapping. `line` and `column` count from 1, columns in characters; `text` has no position.
 
-    def __init__(self, text: str, line: int, column: int) -> None:
+    `detail` is the rendered error of an imported file, if that is what is wrong.
+    """
+
+    def __init__(self, text: str, line: int, column: int, detail: str = "") -> None:
         super().__init__(f"line {line} char {column}: {text}")
         self.text = text
         self.line = line
         self.column = column
+        self.detail = detail
 
     def render(self, source: str) -> str:
         """The error with the source line it is in and a mark under the place."""
@@ -40,7 +45,9 @@ class ParseError(Exception):
         shown = lines[self.line - 1].rstrip("\r") if 0 < self.line <= len(lines) else ""
         gutter = " " * len(str(self.line))
         mark = " " * (self.column - 1) + "^---"
-        return f"{self}\n{gutter} |\n{self.line} | {shown}\n{gutter} | {mark}"
+        shown = shown[: self.column + 59]
+        rendered = f"{self}\n{gutter} |\n{self.line} | {shown}\n{gutter} | {mark}"
+        return f"{rendered}\n\n{self.detail}" if self.detail else rendered
 
 
 class EvaluationError(Exception):
@@ -82,6 +89,17 @@ class TooManyMaps(EvaluationError):
     def __init__(self, name: str, limit: int) -> None:
         why = "this could be due to unbounded recursion"
         super().__init__(f"entering map {name} exceeded maximum allowed stacks of {limit}, {why}")
+
+
+class InternalError(EvaluationError):
+    """A built-in did not foresee what it got: our fault. Only the message fails, the stream goes on."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"internal error: {type(error).__name__}: {error}")
+
+
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a bug in a built-in raises; RecursionError is told apart from it."""
 
 
 class FailedAssignment(EvaluationError):

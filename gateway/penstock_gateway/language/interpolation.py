@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penstock_gateway.document import DocumentError, Value
 from penstock_gateway.language.compiler import Compiler
 from penstock_gateway.language.context import Environment, Execution
+from penstock_gateway.language.errors import UNFORESEEN, EvaluationError, InternalError
 from penstock_gateway.language.nodes import Literal, Node
 from penstock_gateway.language.parser import QueryParser
 from penstock_gateway.language.paths import NO_DOCUMENT
@@ -47,7 +48,12 @@ class Expression:
                     this = batch[index].exact_document if self._exact else batch[index].document
                 except DocumentError:
                     this = NO_DOCUMENT
-        return self._run(ctx, this)
+        try:
+            return self._run(ctx, this)
+        except RecursionError:
+            raise EvaluationError("the values are nested too deeply") from None
+        except UNFORESEEN as error:
+            raise InternalError(error) from error
 
 
 class Interpolation:

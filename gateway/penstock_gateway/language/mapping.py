@@ -9,7 +9,15 @@ from penstock_gateway.document import DELETED, NOTHING, DocumentError, Value, de
 from penstock_gateway.language.assignments import Run, assignment, branching, followed
 from penstock_gateway.language.compiler import Compiler, Names
 from penstock_gateway.language.context import Environment, Execution
-from penstock_gateway.language.errors import EvaluationError, FailedAssignment, NoContext, TooManyMaps, WrongType
+from penstock_gateway.language.errors import (
+    UNFORESEEN,
+    EvaluationError,
+    FailedAssignment,
+    InternalError,
+    NoContext,
+    TooManyMaps,
+    WrongType,
+)
 from penstock_gateway.language.nodes import Branching, Program, Statement
 from penstock_gateway.language.paths import NO_DOCUMENT
 from penstock_gateway.language.values import bytes_of, to_bytes
@@ -58,8 +66,8 @@ class Statements:
             if ctx.depth:
                 raise  # the call of the map that went too deep says so
             raise FailedAssignment(line, EvaluationError("the values are nested too deeply")) from None
-        except (OverflowError, MemoryError) as error:
-            raise FailedAssignment(line, EvaluationError(f"{type(error).__name__}: {error}")) from None
+        except UNFORESEEN as error:
+            raise FailedAssignment(line, InternalError(error)) from error
 
 
 def _innermost(error: FailedAssignment) -> FailedAssignment:

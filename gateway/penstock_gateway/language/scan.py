@@ -23,8 +23,9 @@ _REQUIRED = "required"
 class Miss(Exception):
     """What was tried does not stand at this place. `fatal` holds the text of a failure that nothing may recover from."""
 
-    def __init__(self, at: int, expected: Sequence[str] = (), fatal: str | None = None) -> None:
+    def __init__(self, at: int, expected: Sequence[str] = (), fatal: str | None = None, detail: str = "") -> None:
         super().__init__(at, expected, fatal)
+        self.detail = detail
         self.at = at
         self.expected = list(expected)
         self.fatal = fatal
@@ -45,7 +46,7 @@ class Miss(Exception):
         """The failure as the error of a whole text."""
         line = text.count("\n", 0, self.at) + 1
         column = self.at - (text.rfind("\n", 0, self.at) + 1) + 1
-        return ParseError(self.text, line, column)
+        return ParseError(self.text, line, column, self.detail)
 
 
 class Scanner:

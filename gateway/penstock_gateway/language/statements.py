@@ -121,8 +121,9 @@ class MappingParser(QueryParser):
         inner = MappingParser(text, self.environment, posixpath.dirname(full), self.imports + 1)
         try:
             program = inner.program()
-        except Miss:
-            raise Miss(start, (), f"failed to parse import '{path}'") from None
+        except Miss as miss:
+            detail = f"{path}: {miss.error(text).render(text)}"
+            raise Miss(start, (), f"failed to parse import '{path}'", detail) from None
         self.exact = self.exact or program.exact
         return program
 

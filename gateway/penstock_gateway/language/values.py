@@ -172,6 +172,8 @@ def get_timestamp(value: Value) -> Timestamp:
         raise WrongType(value, "number", "string")
     number = sanitize(value)
     if isinstance(number, float):
+        if not math.isfinite(number):
+            raise EvaluationError(f"{go_float(number)} is no point in time")
         whole = math.trunc(number)
         return Timestamp(whole * 1_000_000_000 + int((number - whole) * 1e9))
     return Timestamp(int(number) * 1_000_000_000)

@@ -163,6 +163,11 @@ def test_imports_are_relative_to_their_file() -> None:
     ):
         with pytest.raises(ParseError, match=why):
             mapping(text, imports=imports)
+    with pytest.raises(ParseError) as refused:
+        mapping('import "bad.blobl"\nroot = 1', imports={"bad.blobl": "map x {\n  root = nope()\n}"}.__getitem__)
+    assert refused.value.render('import "bad.blobl"\nroot = 1').endswith(
+        "bad.blobl: line 2 char 16: unrecognised function 'nope'\n  |\n2 |   root = nope()\n  |                ^---"
+    )
     with pytest.raises(ParseError, match="imports are disabled"):
         mapping('import "maps/a.blobl"')
 
