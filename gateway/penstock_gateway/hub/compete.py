@@ -231,7 +231,12 @@ class CompeteOutlet:
             wire = self._wires[client]
             job = self._busy[client] = self._line.popleft()
             self._quiet.pop(client, None)
-            client.write(batch_of(wire, job.bodies))
+            try:
+                client.write(batch_of(wire, job.bodies))
+            except (RuntimeError, OSError):  # closed, but not yet reported lost
+                self._line.appendleft(self._busy.pop(client))
+                self._loop.call_soon(client.link.abort)
+                continue
             if not client.paused and not client.link.buffered():
                 self._delivered(client)
                 self._idle[client] = None
@@ -258,8 +263,11 @@ class CompeteOutlet:
         for client in tuple(self._quiet):
             wire = self._wires[client]
             data = wire.wrap(wire.heartbeat(None))
-            if data and not client.paused:
-                client.write(data)
+            try:
+                if data and not client.paused:
+                    client.write(data)
+            except (RuntimeError, OSError):  # closed, but not yet reported lost
+                self._loop.call_soon(client.link.abort)
         self._quiet = dict.fromkeys(self._wires)
 
     def _sweep(self) -> None:

@@ -330,6 +330,10 @@ class BroadcastOutlet:
         """The ring gave up what this client had yet to get; it comes back with its cursor and learns of the gap then."""
         self._cut(client, "slow")
 
+    def lost(self, client: Client) -> None:
+        """The client's connection cannot be written to any more."""
+        self._cut(client, "lost")
+
     def _cut(self, client: Client, reason: str) -> None:
         log.info("stream %s: client of %s let go: %s", self.stream, client.grant.consumer or "anonymous", reason)
         self.leave(client)

@@ -9,6 +9,7 @@ go and pause: `seq` says for each which entries it has.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from penstock_gateway.hub.ring import Ring
 from penstock_gateway.hub.wires import Wire
 from penstock_gateway.metrics import OutletCounters
 from penstock_gateway.positions import NO_PARTS, Cursor, Pen, Vector, merged
+
+log = logging.getLogger(__name__)
 
 _PASS_BYTES = 256 * 1024
 _CLIENTS_PER_TURN = 500
@@ -34,6 +37,9 @@ class Owner(Protocol):
 
     def overrun(self, client: Client) -> None:
         """The ring gave up what this client had yet to get."""
+
+    def lost(self, client: Client) -> None:
+        """The client's connection cannot be written to any more."""
 
     def drained(self) -> None:
         """A view has moved on: writers that wait may go on."""
@@ -149,13 +155,28 @@ class View:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            more = True
-            while more:
-                if self.at.end < self.ring.next:
-                    await self._pass()
-                    self.owner.drained()
-                more = self._catch_up_some() or self.at.end < self.ring.next
-                await asyncio.sleep(0)
+            try:
+                await self._turns()
+            except Exception:
+                # A fault of ours: whoever stays would wait for ever, whoever is cut comes back with its cursor.
+                log.exception("a pass of %s failed; its clients are cut", self.wire.name)
+                for client in self.clients:
+                    self.owner.lost(client)
+
+    async def _turns(self) -> None:
+        more = True
+        while more:
+            if self.at.end < self.ring.next:
+                await self._pass()
+                self.owner.drained()
+            more = self._catch_up_some() or self.at.end < self.ring.next
+            await asyncio.sleep(0)
+
+    def _write(self, client: Client, data: bytes) -> None:
+        try:
+            client.write(data)
+        except (RuntimeError, OSError):  # uvloop refuses to write to a handle that is closed but not yet reported lost
+            self.owner.lost(client)
 
     async def _pass(self) -> None:
         """Take what is pending, join it once, write the same bytes to everybody who stands here."""
@@ -177,7 +198,10 @@ class View:
                 client.seq = end
                 if data:
                     written += 1
-                    client.write(data)
+                    try:
+                        client.write(data)
+                    except (RuntimeError, OSError):  # as in _write, without a call per client
+                        self.owner.lost(client)
             if number % _CLIENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         if written:
@@ -220,7 +244,7 @@ class View:
         if taken.data:
             self.owner.counters.delivered += taken.messages
             self.owner.counters.delivered_bytes += len(taken.data)
-            client.write(self.wire.wrap(taken.data))
+            self._write(client, self.wire.wrap(taken.data))
 
     def _shared_slice(self, place: Slice, stop: int) -> Slice:
         found = self._slices.get((place.end, stop))
@@ -283,10 +307,10 @@ class View:
             return
         for client in tuple(self.members):
             if client.seq == self.at.end:
-                client.write(data)
+                self._write(client, data)
         for client in tuple(self.catching):
             if client.seq == self.at.end:
-                client.write(self.wire.wrap(self.wire.heartbeat(self.cursor_of(client))))
+                self._write(client, self.wire.wrap(self.wire.heartbeat(self.cursor_of(client))))
 
 
 def _absorbed(place: Slice, vector: dict[str, int] | None) -> bool:
