@@ -94,7 +94,7 @@ class DirCluster:
                 hash=render.document_hash(body) if body is not None and current else "",
                 revision=self._revisions.get(name, ""),
                 connected=all(stream.get("connected") for stream in streams),
-                message="; ".join([*faults, *map(str, status.get("problems") or ())]),
+                message="; ".join(dict.fromkeys([*faults, *map(str, status.get("problems") or ())])),
             )
 
     def key_text(self, name: Name) -> str | None:

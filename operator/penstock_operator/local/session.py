@@ -24,6 +24,8 @@ from penstock_operator.world import Settings
 
 READY_WITHIN = 20.0
 """Seconds to wait for the gateway before the table is shown as it is."""
+TELL_AFTER = 3.0
+"""Seconds after which somebody who waits is told what for."""
 LOOK = 0.1
 LONGEST_REST = 60.0
 """Seconds after which everything is looked at again although nothing has happened."""
@@ -53,7 +55,10 @@ async def run(options: Options, say: Callable[[str], None]) -> int:
         kafka = _kafka(options.kafka, stack, say)
         if kafka is None:
             return console.UNREACHABLE
-        port = options.port or _free_port(options.host)
+        port = _port(options)
+        if port is None:
+            say(f"penstock: port {options.port} of {options.host} is not free; choose another with --port")
+            return console.UNREACHABLE
         variables = {"BROKERS": kafka} if kafka else {}
         if kafka:
             say(f"variable BROKERS is {kafka} in every StreamAPI (--kafka {options.kafka})")
@@ -90,9 +95,15 @@ def _kafka(wanted: str, stack: contextlib.AsyncExitStack, say: Callable[[str], N
     return broker.address
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+def _port(options: Options) -> int | None:
+    """The port to serve on, None when it is not free."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError:
+            return None
         found: int = probe.getsockname()[1]
         return found
 
@@ -154,13 +165,18 @@ class _Session:
     async def _settle(self, gateway: Gateway) -> Applied:
         """Wait until every API that was accepted is ready, within limits; the pass that saw it."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + READY_WITHIN
+        began, told = loop.time(), False
         while True:
             self.cluster.observe(gateway.status())
             applied = self._pass()
             waiting = _waiting(applied)
-            if not waiting or loop.time() > end or self.stopping.is_set():
+            if not waiting or loop.time() > began + READY_WITHIN or self.stopping.is_set():
                 return applied
+            if not told and loop.time() > began + TELL_AFTER:
+                told = True
+                self._publish(applied)
+                for name, why in waiting.items():
+                    self.say(f"waiting for {name}: {why}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), LOOK)
 
@@ -205,9 +221,12 @@ class _Session:
             yield bool(changes)
 
 
-def _waiting(applied: Applied) -> bool:
-    """Whether an API that could be served is not yet."""
-    apis = [done for ref, done in applied.plans.items() if ref.kind == "StreamAPI"]
-    accepted = [done for done in apis if report.condition(done, "Accepted").get("status") == "True"]
-    reasons = {report.condition(done, "Ready").get("reason") for done in accepted}
-    return bool(reasons & {"NoGateway", "RollingOut", "Updating"})
+def _waiting(applied: Applied) -> dict[str, str]:
+    """The APIs that could be served and are not yet, and why."""
+    found = {}
+    for ref, done in applied.plans.items():
+        ready = report.condition(done, "Ready")
+        accepted = report.condition(done, "Accepted").get("status") == "True"
+        if ref.kind == "StreamAPI" and accepted and ready.get("reason") in ("NoGateway", "RollingOut", "Updating"):
+            found[str(ref.name)] = str(ready["message"])
+    return found
