@@ -244,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Entry of `penstock-gateway`."""
+    sys.setrecursionlimit(10_000)  # a named map may call itself about a thousand levels deep, instead of a hundred
     arguments = _parser().parse_args()
     if arguments.act is not _run:
         sys.exit(arguments.act(arguments))

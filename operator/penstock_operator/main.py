@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run `penstock` with the arguments of the process."""
     from penstock_operator.cli import app
 
+    sys.setrecursionlimit(10_000)  # as the gateway does: mappings run in this process too
     app.run()
 
 
