@@ -96,7 +96,7 @@ class SlotOf:
         return core_schema.no_info_plain_validator_function(wrap)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.kind.value}"}
+        return {"x-slot": self.kind.value}
 
 
 ProcessorSlot = Annotated[Slot, SlotOf(Kind.PROCESSOR)]

@@ -53,7 +53,7 @@ def stream_schema() -> dict[str, Any]:
 
 def _component_schema(spec: Spec, definitions: dict[str, Any]) -> dict[str, Any]:
     prefix = f"{spec.kind.value}.{spec.name}"
-    body = spec.config.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}", schema_generator=_Inline)
+    body = _linked(spec.config.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}", schema_generator=_Inline))
     for name, definition in body.pop("$defs", {}).items():
         definitions[f"{prefix}.{name}"] = definition
     if spec.bare:
@@ -65,6 +65,16 @@ def _component_schema(spec: Spec, definitions: dict[str, Any]) -> dict[str, Any]
         properties["processors"] = {"type": "array", "items": {"$ref": "#/$defs/processor"}}
     definitions[prefix] = {"properties": properties, "required": [spec.name], "additionalProperties": False}
     return {"$ref": f"#/$defs/{prefix}"}
+
+
+def _linked(node: Any) -> Any:
+    """Slots refer to any component of their kind; pydantic would look such a reference up in its own definitions."""
+    if isinstance(node, list):
+        return [_linked(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    linked = {name: _linked(value) for name, value in node.items() if name != "x-slot"}
+    return linked | ({"$ref": f"#/$defs/{node['x-slot']}"} if "x-slot" in node else {})
 
 
 def reference_pages() -> dict[str, str]:
@@ -113,6 +123,8 @@ def _facts(spec: Spec) -> str:
 
 
 def _type_of(field: dict[str, Any]) -> str:
+    if "x-slot" in field:
+        return str(field["x-slot"])
     if "$ref" in field:
         return str(field["$ref"]).rsplit("/", 1)[-1].rsplit(".", 1)[-1]
     if "enum" in field:
