@@ -181,17 +181,64 @@ def _method(node: Call, arguments: Arguments, target: Closure) -> Closure:
     if not fixed and not context and check is not None:
         return _plain(run, target, check, exact, origin)
     iterates = any(param.type == "query" for param in builtin.params)
+    if len(fixed) == 1 and iterates and context and check is None:
+        return _iterating(run, target, origin, fixed[0])
+    if len(fixed) == 1 and not iterates and not context:
+        return _single(run, target, check, exact, origin, fixed[0])
 
     def call(ctx: Execution, this: Value) -> Value:
         value = target(ctx, this)
         try:
             if check is not None and type(value) is not exact:
                 value = check(value)
-            if iterates and (type(value) is list or type(value) is dict):
+            if iterates:
+                _pay(ctx, value)
+            return run(ctx, value, *fixed) if context else run(value, *fixed)
+        except EvaluationError as error:
+            raise (annotated(error, origin) if origin is not None else error) from None
+
+    return call
+
+
+def _pay(ctx: Execution, value: Value) -> None:
+    """One unit per element that a query will be asked about."""
+    if type(value) is list or type(value) is dict:
+        ctx.spend(len(value))
+
+
+def _iterating(run: Any, target: Closure, origin: str | None, query: Any) -> Closure:
+    """`map_each`, `filter` and their like: a receiver and one query."""
+
+    def call(ctx: Execution, this: Value) -> Value:
+        value = target(ctx, this)
+        try:
+            if type(value) is list or type(value) is dict:
                 ctx.fuel -= len(value)
                 if ctx.fuel < 0:
                     ctx.spend(0)
-            return run(ctx, value, *fixed) if context else run(value, *fixed)
+            return run(ctx, value, query)
+        except EvaluationError as error:
+            raise (annotated(error, origin) if origin is not None else error) from None
+
+    return call
+
+
+def _single(
+    run: Any,
+    target: Closure,
+    check: Callable[[Value], Value] | None,
+    exact: type,
+    origin: str | None,
+    argument: Any,
+) -> Closure:
+    """One argument that is known."""
+
+    def call(ctx: Execution, this: Value) -> Value:
+        value = target(ctx, this)
+        try:
+            if check is not None and type(value) is not exact:
+                value = check(value)
+            return run(value, argument)
         except EvaluationError as error:
             raise (annotated(error, origin) if origin is not None else error) from None
 
