@@ -6,10 +6,11 @@ decides the condition, so a chain reads as a table of contents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from penstock_gateway import delivery
 from penstock_gateway.errors import Problem
 from penstock_operator import access, render
 from penstock_operator.resources.documents import Key, Name, Policy, StreamAPI
@@ -109,6 +110,20 @@ def _delivery_is_possible(world: World, api: StreamAPI) -> Finding | None:
         if view.verdict is not None and view.verdict.refused:
             return Finding("DeliveryRefused", f"stream {view.name}: {view.verdict.refused}")
     return None
+
+
+def shared_groups(world: World, api: StreamAPI, view: render.StreamView) -> Iterator[tuple[str, Name]]:
+    """Consumer groups of a competing stream that another API reads with as well, and whose that is."""
+    if view.compiled is None or view.verdict is None or view.verdict.mode is delivery.Mode.BROADCAST:
+        return
+    for other in sorted(world.apis.values(), key=lambda it: it.meta.name):
+        if other.meta.name == api.meta.name:
+            continue
+        for theirs in render.streams(world, other):
+            broadcast = theirs.verdict is not None and theirs.verdict.mode is delivery.Mode.BROADCAST
+            for group in theirs.compiled.groups if theirs.compiled and not broadcast else ():
+                if group in view.compiled.groups:
+                    yield group, other.meta.name
 
 
 def _document_fits(world: World, api: StreamAPI) -> Finding | None:

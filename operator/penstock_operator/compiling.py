@@ -7,10 +7,12 @@ from typing import Any
 
 from penstock_gateway import config, lint, variables
 from penstock_gateway.delivery import InputFacts, OutputFacts, ProcessorFacts
+from penstock_gateway.errors import Path, Problem
 from penstock_gateway.registry import Component, Kind
 from penstock_operator import render
 from penstock_operator.world import Compiled, World
 
+DEEPEST, LONGEST = 150, 1_000
 _GROUPS = ("consumer_group", "durable", "queue", "queue_group")
 
 
@@ -28,6 +30,9 @@ def compile_world(world: World, known: Mapping[str, Compiled]) -> dict[str, Comp
 
 def compile_stream(data: Any, values: Mapping[str, str]) -> Compiled:
     """One configuration; `values` stand in for its variables, what is undefined stays as it is and is reported elsewhere."""
+    unfit = next(_unfit(data, ()), None)
+    if unfit is not None:
+        return Compiled((unfit,))
     filled, _ = variables.replace_in_values(data, values.get)
     problems = lint.lint_stream(filled, (), names=values)
     stream, _ = config.parse_stream(filled)
@@ -40,7 +45,32 @@ def compile_stream(data: Any, values: Mapping[str, str]) -> Compiled:
         tuple(_processor(component) for component in every if component.spec.kind is Kind.PROCESSOR),
         tuple(_outputs(stream.output)),
         dict(_endpoints(every)),
+        tuple(_groups(every)),
     )
+
+
+def _unfit(data: Any, path: Path) -> Iterator[Problem]:
+    """What no configuration needs and the compiler should never see: thousands of components, hundreds of levels."""
+    if len(path) > DEEPEST:
+        yield Problem(f"nested more than {DEEPEST} levels deep", path[:8], rule="size")
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _unfit(value, (*path, str(name)))
+    elif isinstance(data, list):
+        if len(data) > LONGEST and all(isinstance(item, Mapping) for item in data):
+            yield Problem(f"has {len(data)} components, at most {LONGEST} fit in one list", path, rule="size")
+            return
+        for number, value in enumerate(data):
+            yield from _unfit(value, (*path, number))
+
+
+def _groups(components: Iterable[Component]) -> Iterator[str]:
+    """The consumer groups a stream joins, each with the brokers it lives on."""
+    for component in components:
+        group = getattr(component.config, "consumer_group", "")
+        if group:
+            addresses = getattr(component.config, "addresses", None) or []
+            yield f"{group} at {','.join(sorted(addresses))}"
 
 
 def _input(component: Component) -> InputFacts:

@@ -220,6 +220,9 @@ def _advice(world: World, api: StreamAPI) -> list[Condition]:
     for view in render.streams(world, api):
         for condition in view.verdict.conditions if view.verdict else ():
             found.setdefault(condition.reason, []).append(f"stream {view.name}: {condition.text}")
+        for group, other in checks.shared_groups(world, api, view):
+            text = f"stream {view.name}: StreamAPI {other} reads with the same consumer group {group}, each gets a part"
+            found.setdefault("SharedGroup", []).append(text)
     return [Condition(reason, True, reason, "; ".join(texts)) for reason, texts in sorted(found.items())]
 
 

@@ -20,7 +20,7 @@ LONGEST = 32_768 // 8
 
 POSITIVE = ("Accepted", "ResolvedRefs", "Programmed", "Ready", "Connected")
 NEGATIVE = ("Reconciling", "Stalled", "KeysTruncated", "BroadcastSideEffects", "GroupIgnored", "ResumeApproximate")
-NEGATIVE_MORE = ("SingleReplica", "BusRequired", "FewerPartitions")
+NEGATIVE_MORE = ("SingleReplica", "BusRequired", "FewerPartitions", "SharedGroup")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Compiled:
     outputs: tuple[delivery.OutputFacts, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Where clients meet the stream, below the listen path: `post`, `get`, `stream`, `sse`, `ws`, `ws_in`."""
+    groups: tuple[str, ...] = ()
+    """Consumer groups it joins, each with its brokers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,8 @@ class ClientConfig(Config):
             raise ValueError("name at least one broker, such as kafka:9092")
         for address in addresses:
             port = address.rpartition(":")[2] if ":" in address else "9092"
-            if not address.endswith("]") and not port.isdigit():
+            known = port.isascii() and port.isdigit() and 0 < int(port) < 65_536 and not address.startswith(":")
+            if not address.endswith("]") and not known:
                 raise ValueError(f"invalid address {address!r}: write host:port")
         return addresses
 
