@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,12 +107,16 @@ class Reader:
         if not data:
             self.ended = True
             return False
+        self.read(data)
+        return True
+
+    def read(self, data: bytes) -> None:
+        """Parse a piece of the stream."""
         self.raw += data
         self._text += data
-        *lines, self._text = self._text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        *lines, self._text = re.split(rb"\r\n|\r(?!\Z)|\n", self._text)
         for line in lines:
             self._line(line.decode(errors="replace"))
-        return True
 
     def _line(self, line: str) -> None:
         if not line:
