@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from penstock_gateway import components, registry
 from penstock_gateway.registry import Kind, Spec
+from penstock_gateway.units import show_duration
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -68,12 +69,16 @@ def _component_schema(spec: Spec, definitions: dict[str, Any]) -> dict[str, Any]
 
 
 def _linked(node: Any) -> Any:
-    """Slots refer to any component of their kind; pydantic would look such a reference up in its own definitions."""
+    """The schema with slots as references to any component of their kind (pydantic would look them up in its own definitions),
+    and with defaults of durations as they are written, `5s`."""
     if isinstance(node, list):
         return [_linked(item) for item in node]
     if not isinstance(node, dict):
         return node
     linked = {name: _linked(value) for name, value in node.items() if name != "x-slot"}
+    shapes = [node, *node["anyOf"]] if isinstance(node.get("anyOf"), list) else [node]
+    if isinstance(node.get("default"), float) and any(shape.get("format") == "go-duration" for shape in shapes):
+        linked["default"] = show_duration(node["default"])
     return linked | ({"$ref": f"#/$defs/{node['x-slot']}"} if "x-slot" in node else {})
 
 
@@ -96,7 +101,7 @@ def _describe(spec: Spec) -> Iterator[str]:
     facts = _facts(spec)
     if facts:
         yield f"{facts}\n"
-    schema = spec.config.model_json_schema()
+    schema = _linked(spec.config.model_json_schema())
     fields = schema.get("properties", {})
     if not fields:
         yield "No fields.\n"
@@ -129,6 +134,8 @@ def _type_of(field: dict[str, Any]) -> str:
         return str(field["$ref"]).rsplit("/", 1)[-1].rsplit(".", 1)[-1]
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
+    if field.get("format") == "go-duration":
+        return "duration"
     if "anyOf" in field:
         return " or ".join(_type_of(option) for option in field["anyOf"] if option.get("type") != "null")
     if field.get("type") == "array":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
@@ -53,5 +53,5 @@ def _no_number(value: Any) -> Any:
     raise ValueError(f"invalid duration {value!r}: write it as text with a unit, such as 500ms, 30s or 5m")
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "format": "go-duration"})]
 """A field written as a Go duration and held as seconds. Defaults are given as float seconds."""

@@ -36,7 +36,6 @@ class BrokerInput(Config):
 
     inputs: list[InputSlot] = Field(description="The inputs to read.", min_length=1)
     copies: int = Field(1, description="How many times each input is made.", ge=1)
-    batching: BatchPolicy | None = Field(None, description="Not supported yet on this input: batch at the output.")
 
     def build(self, context: Context) -> InputGroup:
         """The children; the engine makes the copies."""
