@@ -162,7 +162,7 @@ def _assign_meta(path: tuple[str, ...], value: Closure) -> Run:
         result = value(ctx, this)
         if result is NOTHING:
             return
-        if ctx.meta is None:
+        if ctx.meta is None or ctx.depth:  # named maps read metadata but write none, not even inside of an if
             raise EvaluationError("unable to assign metadata in the current context")
         if not path:
             if result is not DELETED and type(result) is not dict:
