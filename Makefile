@@ -28,7 +28,7 @@ check: setup ## format, lint, types, layers, generated files, tables: under a mi
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-logo --quiet 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest -q tests/test_house.py
+	@$(BIN)/python -m pytest -q tests/test_house.py tests/test_generated.py tests/gateway/test_config.py
 
 test: setup ## everything in its bounded form; lists what was skipped and why
 	@$(BIN)/python -m pytest tests
