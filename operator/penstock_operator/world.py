@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -143,42 +144,65 @@ def policies_of(key: Key) -> tuple[Name, ...]:
 
 def reduce_secret(document: Mapping[str, Any]) -> Secret:
     """A Secret without what is secret."""
-    meta = document.get("metadata") or {}
+    meta = fields_of(document.get("metadata"))
+    labels = fields_of(meta.get("labels"))
+    owners = meta.get("ownerReferences")
     entries = {name: _entry(value) for name, value in secret_values(document).items()}
-    owner = next((it.get("uid", "") for it in meta.get("ownerReferences") or () if it.get("controller")), "")
-    issued = (meta.get("annotations") or {}).get(ISSUED, "")
+    references = [fields_of(it) for it in owners] if isinstance(owners, list) else []
+    owner = next((it.get("uid", "") for it in references if it.get("controller")), "")
+    issued = fields_of(meta.get("annotations")).get(ISSUED, "")
     return Secret(
         Name(str(meta.get("namespace") or "default"), str(meta.get("name"))),
         str(document.get("type") or "Opaque"),
-        str((meta.get("labels") or {}).get(USABLE_BY, "")),
+        str(labels.get(USABLE_BY, "")),
         str(owner),
         _instant(issued),
         entries,
-        (meta.get("labels") or {}).get(MANAGED_BY) == OPERATOR,
+        labels.get(MANAGED_BY) == OPERATOR,
     )
 
 
 def secret_values(document: Mapping[str, Any]) -> dict[str, bytes]:
-    """The entries of a Secret document; ones that are not base64 are left out."""
+    """The entries of a Secret document; ones that are not base64, or whose names are no names of entries, are left out."""
     found: dict[str, bytes] = {}
-    for name, value in (document.get("data") or {}).items():
+    for name, value in fields_of(document.get("data")).items():
         try:
             found[name] = base64.b64decode(str(value or ""), validate=True)
-        except binascii.Error:
+        except (binascii.Error, ValueError):
             continue
-    for name, value in (document.get("stringData") or {}).items():
-        found[name] = str(value).encode()
-    return found
+    for name, value in fields_of(document.get("stringData")).items():
+        found[name] = str(value).encode("utf-8", "surrogatepass")
+    return {name: value for name, value in found.items() if is_entry(name)}
+
+
+def config_map_values(document: Mapping[str, Any]) -> dict[str, str]:
+    """The entries of a ConfigMap document, without those whose names are no names of entries."""
+    data = fields_of(document.get("data"))
+    return {str(name): str(value) for name, value in data.items() if is_entry(str(name))}
+
+
+def is_entry(name: str) -> bool:
+    """Whether an entry of a Secret or ConfigMap may have this name; it becomes the name of a file."""
+    return _ENTRY.fullmatch(name) is not None and not name.startswith("..") and name != "."
+
+
+def fields_of(value: Any) -> Mapping[str, Any]:
+    """A part of a document that should be an object; anything else counts as empty."""
+    return value if isinstance(value, Mapping) else {}
+
+
+_ENTRY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 
 def _entry(value: bytes) -> Entry:
+    """One line end at the end is not part of a credential: no client could send it."""
+    value = value.removesuffix(b"\n").removesuffix(b"\r")
     try:
         text = value.decode()
     except UnicodeDecodeError:
         text = ""
-    return Entry(
-        hashlib.sha256(value).hexdigest(), len(value), keys.public_id(text) if text else "", keys.is_well_formed(text)
-    )
+    public = keys.public_id(text) if text else ""
+    return Entry(hashlib.sha256(value).hexdigest(), len(value), public, keys.is_well_formed(text))
 
 
 def _instant(text: Any) -> float:
@@ -272,11 +296,11 @@ def _reduced(kind: str, document: Mapping[str, Any]) -> tuple[Name, Any]:
     if kind == "Secret":
         secret = reduce_secret(document)
         return secret.name, secret
-    meta = document.get("metadata") or {}
+    meta = fields_of(document.get("metadata"))
     if kind == "Namespace":
-        return Name("", str(meta.get("name"))), dict(meta.get("labels") or {})
+        return Name("", str(meta.get("name"))), dict(fields_of(meta.get("labels")))
     if kind == "ConfigMap":
-        data = {str(entry): str(value) for entry, value in (document.get("data") or {}).items()}
+        data = config_map_values(document)
         return Name(str(meta.get("namespace") or "default"), str(meta.get("name"))), data
     raise ValueError(f"the store does not keep {kind}")
 

@@ -79,7 +79,7 @@ def _secret(item: dict[str, Any], made: dict[str, Any]) -> None:
     data = dict(item.get("data", {}))
     if item.get("key"):
         data["key"] = keys.mint(bytes([item["key"]]) * keys.ENTROPY)
-    made |= {"type": item.get("type", "Opaque"), "stringData": data}
+    made |= {"type": item.get("type", "Opaque"), "stringData": data, "data": item.get("binary", {})}
     if "owner" in item:
         made["metadata"]["ownerReferences"] = [{"uid": f"uid of {item['owner']}", "controller": True}]
     if "issued" in item:

@@ -143,7 +143,7 @@ class DirCluster:
     def _object(self, source: Source, now: float) -> dict[str, Any]:
         """The document with what an API server would have added."""
         known = self._objects.get(source.id, {})
-        metadata = dict(source.data.get("metadata") or {})
+        metadata = dict(world.fields_of(source.data.get("metadata")))
         metadata["uid"] = uid(source.kind, source.name)
         metadata["creationTimestamp"] = quantities.show_instant(known.get("created", now))
         same = known.get("spec") == render.digest(source.data.get("spec"))
@@ -278,7 +278,7 @@ def _values(held: Mapping[tuple[str, Name], Mapping[str, Any]], kind: str, name:
     data = held.get((kind, name), {})
     if kind == "Secret":
         return world.secret_values(data)
-    return {str(entry): str(value).encode() for entry, value in (data.get("data") or {}).items()}
+    return {entry: text.encode("utf-8", "surrogatepass") for entry, text in world.config_map_values(data).items()}
 
 
 def _placed(reading: Reading, seen: World, plans: Mapping[Ref, plan.Plan]) -> list[Problem]:

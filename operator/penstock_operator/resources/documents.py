@@ -25,6 +25,7 @@ GROUP = "penstock.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 NAME = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
+_NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 LARGEST_SPEC = 200 * 1024
 """Bytes of a spec as JSON; a larger one would not fit beside the annotations that tools keep."""
 
@@ -145,16 +146,26 @@ def _meta(document: Mapping[str, Any]) -> tuple[Meta, list[Problem]]:
     if not isinstance(name, str) or re.fullmatch(NAME[1:-1], name, re.ASCII) is None:
         text = "must start with a letter, then lower case, digits and '-', at most 50 characters"
         problems.append(Problem(text, ("metadata", "name"), rule="schema"))
-    status = document.get("status")
-    stamp = meta.get("creationTimestamp")
+    namespace = meta.get("namespace") or "default"
+    if not isinstance(namespace, str) or re.fullmatch(_NAMESPACE, namespace, re.ASCII) is None:
+        text = "must be lower case, digits and '-', at most 63 characters"
+        problems.append(Problem(text, ("metadata", "namespace"), rule="schema"))
+    status, generation = document.get("status"), meta.get("generation")
     return Meta(
-        Name(str(meta.get("namespace") or "default"), str(name)),
+        Name(str(namespace), str(name)),
         str(meta.get("uid") or ""),
-        int(meta.get("generation") or 1),
-        quantities.instant(stamp) if isinstance(stamp, str) else 0.0,
+        generation if isinstance(generation, int) else 1,
+        _created(meta.get("creationTimestamp")),
         "deletionTimestamp" in meta,
         status if isinstance(status, Mapping) else {},
     ), problems
+
+
+def _created(stamp: Any) -> float:
+    try:
+        return quantities.instant(str(stamp))
+    except ValueError:
+        return 0.0
 
 
 def _validate(model: type[M], raw: Any) -> tuple[M | None, list[Problem]]:

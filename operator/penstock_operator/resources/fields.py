@@ -250,8 +250,22 @@ ItemName = Annotated[
         "must start with a letter, then lower case, digits and '-', at most 50",
     ),
 ]
+
+
+def _entry(name: str) -> None:
+    if name == "." or name.startswith(".."):
+        raise ValueError("must not be '.' and not begin with '..'")
+
+
 EntryName = Annotated[
-    str, Text(r"^[-._a-zA-Z0-9]+$", 253, "must be the name of an entry: letters, digits, '-', '_', '.'")
+    str,
+    Text(
+        r"^[-._a-zA-Z0-9]+$",
+        253,
+        "must be the name of an entry: letters, digits, '-', '_', '.'",
+        check=_entry,
+        cel=(("self != '.' && !self.startsWith('..')", "must not be '.' and not begin with '..'"),),
+    ),
 ]
 DisplayName = Annotated[
     str, Text(r"^[^\x00-\x1f\x7f]*$", 128, "must not contain control characters"), Field(examples=["Orders"])

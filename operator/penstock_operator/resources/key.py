@@ -37,7 +37,8 @@ class KeySource(Model):
 
     rules = (exactly_one("secretKeyRef"),)
     secret_key_ref: SecretKeyRef | None = None
-    """Entry of a Secret in this namespace that holds the credential, at least 32 characters; the Secret must carry the label
+    """Entry of a Secret in this namespace that holds the credential, at least 32 characters, a line end at its end not counted;
+    the Secret must carry the label
     `penstock.dev/usable-by: key`."""
 
 

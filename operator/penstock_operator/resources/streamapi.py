@@ -87,7 +87,8 @@ class ValueFrom(Model):
 
     rules = (exactly_one("secretKeyRef"),)
     secret_key_ref: SecretKeyRef | None = None
-    """Entry of a Secret in this namespace; the Secret must carry the label `penstock.dev/usable-by: stream-api`."""
+    """Entry of a Secret in this namespace, taken as it is, a line end at its end included; the Secret must carry the label
+    `penstock.dev/usable-by: stream-api`."""
 
 
 class Variable(Model):
