@@ -52,6 +52,7 @@ class _Writer:
             self.pieces.append(separator)
 
     def hole(self, hole: Hole, before: Vector, after: Vector) -> None:
+        """A gap, after which the pen stands behind it."""
         if self.pen is not None:
             start, end = self.pen.write(Cursor(before)), self.pen.write(Cursor(after))
             self.pieces.append(self.wire.gap(start, end, hole.reason))
@@ -84,8 +85,11 @@ def shared(ring: Ring, wire: Wire, pen: Pen | None, at: Slice, stop: int, budget
                 if pen is not None:
                     pen.move(entry.source, offset)
             writer.frame(entry, parts)
-        else:
-            _pass_by(entry, vector, writer)
+        elif isinstance(entry, Hole):
+            writer.hole(entry, vector, {**vector, **entry.end})
+            vector.update(entry.end)
+        elif isinstance(entry, Mark):
+            _advance(vector, pen, entry.position)
     return Slice(writer.done(parts), seq, vector, parts, writer.count)
 
 

@@ -125,6 +125,8 @@ class BroadcastOutlet:
         if anew:
             ring.reset({**ring.vector, **{source: begin.start[source] for source in anew}}, now)
             ring.hole(before, {source: begin.start[source] for source in anew}, "recreated", now)
+            for view in self.views.values():
+                view.start_over(before)
             self._held = [frame for frame in self._held if frame.source not in anew]
         jumped = {source: offset for source, offset in known.items() if source not in anew and offset > before[source]}
         if jumped:

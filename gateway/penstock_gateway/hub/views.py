@@ -123,6 +123,11 @@ class View:
         for client in (*self.catching, *self.paused):
             client.vector = {**start, **client.vector}
 
+    def start_over(self, vector: Vector) -> None:
+        """Offsets have another meaning from here on: what clients had of their own is forgotten."""
+        for client in (*self.catching, *self.paused):
+            client.own, client.vector, client.parts = False, dict(vector), NO_PARTS
+
     # --- the task -------------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 from gateway.hub.conftest import Serve
-from gateway.hub.parts import API, KEYS, RESUME, Edge, begin, message
+from gateway.hub.parts import API, KEYS, LIVE, RESUME, Edge, Event, Reader, begin, eventually, feed, message
 
 from penstock_gateway.hub.hub import HubOutlet
 from penstock_gateway.positions import Cursor, Layout, Pen, Seal
+from penstock_gateway.registry import Begin
 
 SOURCES = [f"t/{number}" for number in range(4)]
 
@@ -101,3 +102,215 @@ async def hop_from(start: str, edges: Sequence[Edge], dice: random.Random, total
             wanted -= 1
         await reader.close()
     return got
+
+
+# --- gaps ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_beyond_the_history_is_a_gap(edge: Edge) -> None:
+    """D10: beyond retention an explicit gap, never silence."""
+    outlet = edge.outlet(replace(RESUME, size=4096))
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one")
+    (one,) = await reader.take()
+    await reader.close()
+    await eventually(lambda: not outlet.clients)
+    await feed(outlet, "t/0", 1, *[f"{number}:" + "x" * 500 for number in range(60)])
+    again = await edge.events(last_id=one.id)
+    gap, following = await again.take(2)
+    assert gap.type == "penstock.gap"
+    assert gap.json["from"] == one.id
+    assert gap.json["to"] == gap.id
+    assert gap.json["reason"] == "history"
+    first = int(following.data.partition(":")[0])
+    assert 40 < first < 60
+    rest = await again.take(59 - first)
+    assert [int(event.data.partition(":")[0]) for event in rest] == list(range(first + 1, 60))
+    assert outlet.counters.gaps == {"history": 1}
+    assert outlet.counters.ring_bytes <= 4096
+
+
+@pytest.mark.parametrize("text", ["garbage", "AAAA", "-1", "A" * 5000])
+async def test_a_bad_last_event_id_is_a_gap_and_a_fresh_start(edge: Edge, text: str) -> None:
+    """S-41: EventSource stops for good on any status but 200."""
+    outlet = edge.outlet()
+    begin(outlet)
+    await feed(outlet, "t/0", 0, "old")
+    reader = await edge.events(last_id=text)
+    assert reader.status == 200
+    (gap,) = await reader.take()
+    assert gap.type == "penstock.gap"
+    assert gap.json["reason"] in ("malformed", "foreign")
+    await feed(outlet, "t/0", 1, "new")
+    assert [event.data for event in await reader.take()] == ["new"]
+    assert reader.last_id != gap.id
+
+
+async def test_a_bad_cursor_in_the_query_is_400(edge: Edge) -> None:
+    """S-41."""
+    begin(edge.outlet())
+    reader = await edge.events(query="?cursor=garbage")
+    assert reader.status == 400
+    assert reader.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_cursor_in_the_query_resumes(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one", "two")
+    one, _ = await reader.take(2)
+    again = await edge.events(query=f"?cursor={one.id}")
+    assert [event.data for event in await again.take()] == ["two"]
+
+
+async def test_a_cursor_of_another_stream_is_foreign(edge: Edge) -> None:
+    """S-41: of another stream."""
+    for stream in ("live", "other"):
+        begin(edge.outlet(stream=stream))
+    reader = await edge.events()
+    while not reader.last_id:
+        assert await reader.more()
+    other = await edge.events(last_id=reader.last_id, path="/other/events")
+    (gap,) = await other.take()
+    assert gap.json["reason"] == "foreign"
+
+
+async def test_live_streams_refuse_cursors_and_clear_stale_ones(edge: Edge) -> None:
+    edge.outlet(LIVE)
+    assert (await edge.events(query="?cursor=AAAA")).status == 400
+    reader = await edge.events(last_id="AAAA")
+    (gap,) = await reader.take()
+    assert (gap.type, gap.id) == ("penstock.gap", "")
+
+
+async def test_a_topic_made_anew_is_a_gap_for_those_who_stay_and_those_who_return(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    stays, returns = await edge.events(), await edge.events()
+    await feed(outlet, "t/0", 0, "one", "two")
+    await stays.take(2)
+    await returns.take(2)
+    await returns.close()
+    outlet.begin(Begin({"t/0": 0}, {"t/0": 0}, {"t": "two"}))
+    await feed(outlet, "t/0", 0, "anew")
+    gap, anew = await stays.take(2)
+    assert (gap.type, gap.json["reason"], anew.data) == ("penstock.gap", "recreated", "anew")
+    back = await edge.events(last_id=returns.last_id)
+    gap, anew = await back.take(2)
+    assert (gap.type, gap.json["reason"], anew.data) == ("penstock.gap", "recreated", "anew")
+
+
+async def test_a_jump_of_the_input_is_a_gap(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one")
+    await reader.take()
+    outlet.begin(Begin({"t/0": 100}, {"t/0": 100}, {"t": "one"}))
+    await feed(outlet, "t/0", 100, "far")
+    gap, far = await reader.take(2)
+    assert (gap.type, gap.json["reason"], far.data) == ("penstock.gap", "skipped", "far")
+
+
+async def test_partitions_that_come_later_are_read_from_their_start(edge: Edge) -> None:
+    """S-41: other partition count."""
+    outlet = edge.outlet()
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one")
+    (one,) = await reader.take()
+    await reader.close()
+    outlet.begin(Begin({"t/0": 1, "t/1": 0}, {"t/0": 1, "t/1": 0}, {"t": "one"}))
+    await feed(outlet, "t/1", 0, "first of the new one")
+    again = await edge.events(last_id=one.id)
+    assert [event.data for event in await again.take()] == ["first of the new one"]
+
+
+async def test_a_reload_repeats_nothing_and_keeps_clients(edge: Edge) -> None:
+    """D16: the new instance reads the history again; clients stay and see none of it twice."""
+    outlet = edge.outlet()
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one", "two")
+    await reader.take(2)
+    assert edge.outlet(replace(RESUME, pipeline="edited")) is outlet
+    outlet.begin(Begin({"t/0": 0}, {"t/0": 2}, {"t": "one"}))
+    await feed(outlet, "t/0", 0, "ONE", "TWO", "THREE")
+    assert [event.data for event in await reader.take()] == ["THREE"]
+
+
+async def test_merging_pipelines_repeat_rather_than_lose(edge: Edge) -> None:
+    outlet = edge.outlet(replace(RESUME, shape="n:m"))
+    begin(outlet)
+    reader = await edge.events()
+    await eventually(lambda: outlet.clients)
+    await outlet.write([message("a+b", "t/0", 0), message("c+d", "t/0", 2)])
+    outlet.advance({"t/0": 4})
+    first, second = await reader.take(2)
+    for last, want in ((first.id, ["a+b", "c+d", "next"]), (second.id, ["next"])):
+        again = await edge.events(last_id=last)
+        await eventually(lambda: len(outlet.clients) >= 2)
+        if want == ["next"]:
+            await feed(outlet, "t/0", 4, "next")
+        assert [event.data for event in await again.take(min(len(want), 2))] == want[:2]
+
+
+# --- slow readers -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_reader_that_stops_for_a_while_misses_nothing(edge: Edge) -> None:
+    """S-45, D12: a paused reader keeps its place in the ring; the others do not wait for it."""
+    outlet = edge.outlet()
+    begin(outlet)
+    slow, quick = await edge.events(), await edge.events()
+    await eventually(lambda: len(outlet.clients) == 2)
+    slow.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's stream transports have it
+    total = 1500
+    bodies = [f"{number}:" + "x" * 20_000 for number in range(total)]
+    reading = asyncio.create_task(quick.take(total))
+    for start in range(0, total, 10):
+        await feed(outlet, "t/0", start, *bodies[start : start + 10])
+        await asyncio.sleep(0)
+    assert [event.data for event in await reading] == bodies
+    assert any(client.paused for client in outlet.clients)
+    slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert [event.data for event in await slow.take(total)] == bodies
+    await eventually(lambda: not any(client.paused for client in outlet.clients))
+
+
+async def test_a_reader_overrun_by_the_ring_is_let_go_and_learns_of_the_gap(edge: Edge) -> None:
+    """S-45: slowConsumer Disconnect."""
+    outlet = edge.outlet(replace(RESUME, size=200_000))
+    begin(outlet)
+    reader = await edge.events()
+    while not reader.last_id:
+        assert await reader.more()
+    reader.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's stream transports have it
+    offset = 0
+    while outlet.clients:
+        await feed(outlet, "t/0", offset, *["x" * 20_000] * 10)
+        offset += 10
+        await asyncio.sleep(0.001)
+        assert offset < 100_000
+    assert outlet.counters.closed == {"slow": 1}
+    again = await edge.events(last_id=reader.last_id)
+    (gap,) = await again.take()
+    assert gap.json["reason"] == "history"
+
+
+async def test_readers_that_return_together_share_what_is_encoded(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    first = await edge.events()
+    await feed(outlet, "t/0", 0, "one")
+    (one,) = await first.take()
+    await feed(outlet, "t/0", 1, *map(str, range(2000)))
+    readers: list[Reader] = [await edge.events(last_id=one.id) for _ in range(20)]
+    for reader in readers:
+        events: list[Event] = await reader.take(2000)
+        assert [event.data for event in events] == list(map(str, range(2000)))
+    await feed(outlet, "t/0", 2001, "live again")
+    for reader in readers:
+        assert [event.data for event in await reader.take()] == ["live again"]
