@@ -22,7 +22,7 @@ from penstock_gateway.http.problems import CONTENT_TYPE, Refusal, problem
 from penstock_gateway.http.routes import LASTING, Entry, Found
 from penstock_gateway.http.table import AccessTable, Door
 from penstock_gateway.http.usage import Now, State
-from penstock_gateway.metrics import Metrics
+from penstock_gateway.metrics import AccessCounters, Metrics
 from penstock_gateway.positions import CursorError
 
 RESERVED = "/_penstock/"
@@ -75,7 +75,9 @@ class Doors:
             return self._fault(request, fault)
         if tidy != source.path:
             return _moved(request, tidy, source.query_text)
-        response = await self._answer(source)
+        place = self._place(source)
+        response = await self._answer(source, place)
+        self._counters(place).responses.add(str(response.status))
         if self.closing and not response.prepared:
             response.force_close()
         return response
@@ -88,8 +90,8 @@ class Doors:
         found = None if path.startswith(RESERVED) else self.site(door.id).table().find(path, source.method)
         return Place(door, path, found)
 
-    async def _answer(self, source: Source) -> web.StreamResponse:
-        request, place = source.request, self._place(source)
+    async def _answer(self, source: Source, place: Place) -> web.StreamResponse:
+        request = source.request
         self._announce(source, place)
         if source.method == "OPTIONS" and place.found is not None and source.first("Access-Control-Request-Method"):
             return self._preflight(source, place)
@@ -168,7 +170,9 @@ class Doors:
         values: Mapping[str, str] = place.found.values if place.found else {}
         expiry = self._expiry(grant)
         try:
-            return await serving.serve(source, entry, (place.path, values), grant, place.door.document, self.live)
+            return await serving.serve(
+                source, entry, (place.path, values), grant, place.door.document, self.live, counters
+            )
         except Fault as fault:
             return self._fault(request, fault, counters)
         except Stopping:
@@ -207,7 +211,9 @@ class Doors:
             response.force_close()
         return response
 
-    def _fault(self, request: web.BaseRequest, fault: Fault, counters: Any = None) -> web.StreamResponse:
+    def _fault(
+        self, request: web.BaseRequest, fault: Fault, counters: AccessCounters | None = None
+    ) -> web.StreamResponse:
         code = _CODES.get(fault.status, "bad-request")
         if counters is not None:
             counters.refused.add(code)
@@ -238,7 +244,7 @@ class Doors:
         source.request[EDGE] = cors.api_preflight(document, origins, source.first("Origin"), methods)
         return web.Response(status=204)
 
-    def _counters(self, place: Place) -> Any:
+    def _counters(self, place: Place) -> AccessCounters:
         return self.metrics.access(place.door.id) if place.door else self.metrics.access("")
 
     # --- changes --------------------------------------------------------------------------------------------------------

@@ -85,10 +85,10 @@ class App:
 
     async def reload(self) -> None:
         """Read the documents again and put them in force."""
-        table = self._files.read(self._expected())
+        table = await asyncio.to_thread(self._files.read, self._expected())
         if self._files.faults:
             await asyncio.sleep(_SECOND_LOOK)
-            table = self._files.read(self._expected())
+            table = await asyncio.to_thread(self._files.read, self._expected())
         self._apply(table)
 
     def _load(self) -> None:

@@ -19,6 +19,9 @@ from penstock_gateway.http.problems import CONTENT_TYPE, problem
 HEAD_SECONDS = 10.0
 """How long a head may take from its first byte."""
 
+STUCK_SECONDS = 40.0
+"""How long a client may take no byte of its answer."""
+
 IDLE_SECONDS = 75.0
 """How long a connection may stay open between requests, and before the first."""
 
@@ -70,7 +73,7 @@ class MaskCheck:
 class Connection(RequestHandler):
     """A connection of the public port."""
 
-    __slots__ = ("_front", "discarded", "head_since", "masks")
+    __slots__ = ("_front", "_stuck", "discarded", "head_since", "masks")
 
     def __init__(self, manager: Front, **settings: Any) -> None:
         self._front = manager
@@ -78,6 +81,8 @@ class Connection(RequestHandler):
         self.masks: MaskCheck | None = None
         self.discarded: int | None = None
         """Bytes that came after a head that could not be read; None = all heads could be."""
+        self._stuck = (0, 0.0)
+        """Bytes that waited for the client when last looked at, and since when it took none."""
         super().__init__(manager, **settings)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,6 +121,14 @@ class Connection(RequestHandler):
     def overdue(self, now: float) -> bool:
         """Whether the head takes too long."""
         return self.head_since is not None and now - self.head_since > HEAD_SECONDS and self._current_request is None
+
+    def stuck(self, now: float) -> bool:
+        """Whether the client took no byte of an answer for too long."""
+        waiting = self.transport.get_write_buffer_size() if self.transport is not None else 0
+        if not waiting or waiting != self._stuck[0]:
+            self._stuck = (waiting, now)
+            return False
+        return now - self._stuck[1] > STUCK_SECONDS
 
     def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """Answer what could not be read, then listen on for a moment: closing while a client sends would lose it the answer."""
@@ -217,8 +230,9 @@ class Front(web.Server):
         return EdgeRequest(message, payload, protocol, writer, task, self._loop)
 
     def sweep(self, now: float) -> int:
-        """Cut connections whose head takes too long; the result is how many."""
-        late = [connection for connection in self.open if connection.overdue(now)]
+        """Cut connections whose head takes too long, and those that take no byte of an answer; the result is how many."""
+        late = [connection for connection in self.open if connection.overdue(now) or connection.stuck(now)]
         for connection in late:
-            connection.force_close()
+            if connection.transport is not None:
+                connection.transport.abort()
         return len(late)

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from penstock_gateway.http.head import Fault
 
-LONGEST_OFFER = 4096
-"""Characters of all subprotocols a client may offer."""
+OFFERS, OFFER_LENGTH = 32, 4096
+"""Subprotocols a client may offer, and their characters in sum."""
 
 
 def protocols(request: web.BaseRequest) -> list[str]:
@@ -29,7 +29,10 @@ def check(request: web.BaseRequest) -> None:
         raise Fault(400, "Bad Request")
     if headers.get("Sec-WebSocket-Version") != "13":
         raise Fault(400, "Bad Request", (("Sec-WebSocket-Version", "13"),))
-    if not _is_key(headers.getall("Sec-WebSocket-Key", ())) or sum(map(len, protocols(request))) > LONGEST_OFFER:
+    offers = protocols(request)
+    if len(offers) > OFFERS or sum(map(len, offers)) > OFFER_LENGTH:
+        raise Fault(400, "Bad Request")
+    if not _is_key(headers.getall("Sec-WebSocket-Key", ())):
         raise Fault(400, "Bad Request")
 
 

@@ -15,6 +15,7 @@ from penstock_gateway.http.connection import Connection, MaskCheck
 from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Source, cookie_pairs, without_credentials
 from penstock_gateway.http.routes import Entry
+from penstock_gateway.metrics import AccessCounters
 from penstock_gateway.registry import Request, Response, Route
 
 BARE_BODY = 1 << 30
@@ -50,11 +51,19 @@ class Incoming:
         self._limit = document.limits.body_size if document else BARE_BODY
         self._decode = not self.bare
         self._body: bytes | None = None
+        self.counters: AccessCounters | None = None
+
+    def count(self, size: int) -> None:
+        """Count one message that came in."""
+        if self.counters is not None:
+            self.counters.published += 1
+            self.counters.published_bytes += size
 
     async def body(self) -> bytes:
         """The whole body; raises `head.Fault`, which becomes the answer."""
         if self._body is None:
             self._body = await body.read(self._request, self._limit, self._decode)
+            self.count(len(self._body))
             if self._decode and self._request.headers.get("Content-Encoding"):
                 self._rewrite(len(self._body))
         return self._body
@@ -93,7 +102,7 @@ class Socket:
     request: Request
 
     def __init__(self, incoming: Incoming, socket: web.WebSocketResponse, connection: Connection) -> None:
-        self.request = incoming
+        self.request = self._incoming = incoming
         self._socket = socket
         self._connection = connection
 
@@ -106,10 +115,10 @@ class Socket:
         """The next frame; None when the client has left. A close is answered with its own code and no reason."""
         while not self._socket.closed:
             message = await self._socket.receive()
-            if message.type is WSMsgType.TEXT:
-                return cast(str, message.data).encode()
-            if message.type is WSMsgType.BINARY:
-                return cast(bytes, message.data)
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                data = message.data.encode() if isinstance(message.data, str) else cast(bytes, message.data)
+                self._incoming.count(len(data))
+                return data
             if message.type is WSMsgType.CLOSE:
                 self._echo(message.data or 0)
                 return None
@@ -148,7 +157,9 @@ async def converse(
     """Open the WebSocket and let the input own it; it stands in `live` as long as it is open."""
     route = cast(Route, entry.target)
     assert route.converse is not None
-    limit = grant.message_size if grant else BARE_FRAME
+    limit = (
+        grant.message_size if not incoming.bare and grant else BARE_FRAME
+    ) + 1  # aiohttp refuses at the limit itself
     offered = handshake.protocols(request)
     chosen = [offer for offer in offered if not offer.startswith(PROTOCOL)][:1] if len(offered) > 1 else []
     socket = web.WebSocketResponse(autoclose=False, compress=False, max_msg_size=limit, protocols=chosen)

@@ -54,7 +54,7 @@ class Listener:
                 self._tick(now)
             if late := self._front.sweep(now):
                 self._counters.malformed += late
-                _log.info("%d connections cut: their heads did not come in time", late)
+                _log.info("%d connections cut: a head did not come in time, or an answer was not taken", late)
 
     def refuse(self) -> None:
         """Accept no more connections; those that are open go on."""

@@ -14,6 +14,7 @@ from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Source
 from penstock_gateway.http.routes import Entry, RouteTable, entry_of
 from penstock_gateway.hub.hub import Hub
+from penstock_gateway.metrics import AccessCounters
 from penstock_gateway.registry import Cors, OutletOptions, Route
 
 
@@ -106,11 +107,13 @@ async def serve(
     grant: Grant,
     document: ApiDocument | None,
     live: dict[ingest.Socket, Grant],
+    counters: AccessCounters | None = None,
 ) -> web.StreamResponse:
     """Serve a request at its route. `place` is the path below the listen path and the parameters in it."""
     request = source.request
     if entry.serves in ("respond", "converse"):
         incoming = ingest.Incoming(source, *place, grant, document)
+        incoming.counters = counters
         if entry.serves == "respond":
             return await ingest.respond(request, entry, incoming)
         return await ingest.converse(request, entry, incoming, grant, live)

@@ -18,13 +18,17 @@ async def site(tmp_path: Path) -> AsyncIterator[Open]:
     sites: list[Site] = []
 
     async def start(policies: dict[str, Any] | None = None, *, apis: list[Any] | None = None, **access: Any) -> Site:
-        started = Site(tmp_path / f"gateway{len(sites)}")
-        sites.append(started)
+        started = Site(tmp_path / f"gateway{len(list(tmp_path.iterdir()))}")
         started.pipeline(*(apis or [api_of("orders", ECHO, META, LIVE)]))
         started.access("orders", policies, **access)
         started.keys("orders", mobile=record())
         started.write("admin.json", {"token": "t" * 32})
-        await started.gateway.start()
+        try:
+            await started.gateway.start()
+        except BaseException:
+            await started.session.close()
+            raise
+        sites.append(started)
         return started
 
     yield start

@@ -364,3 +364,36 @@ async def test_one_request_more_than_enough_keeps_its_key_out_of_the_logs(
         assert socket.protocol == "penstock.v1"
     assert MOBILE not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_an_answer_nobody_takes_is_cut(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H-37, G9: with the deadline shortened."""
+    monkeypatch.setattr(connection, "STUCK_SECONDS", 1.0)
+    gate = await site(limits={"bodySize": 32 << 20})
+    _, writer = await asyncio.open_connection("127.0.0.1", gate.gateway.port, limit=1024)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport can
+    writer.write(post(HEAD + f"Content-Length: {16 << 20}\r\n", "x" * (16 << 20)))
+    opened = gate.gateway.app._listener._front.open
+    until = time.monotonic() + 10
+    while not any(one.transport and one.transport.get_write_buffer_size() for one in opened):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    while opened:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    writer.close()
+
+
+async def test_thousands_of_idle_connections_do_no_harm(site: Open) -> None:
+    """10,000 idle connections, in a small form: requests are answered as before, and nothing is left when they go."""
+    gate = await site()
+    writers = [(await asyncio.open_connection("127.0.0.1", gate.gateway.port, limit=1024))[1] for _ in range(1500)]
+    began = time.monotonic()
+    assert [(await gate.post("/orders/echo"))[0] for _ in range(50)] == [200] * 50
+    assert time.monotonic() - began < 3
+    for writer in writers:
+        writer.close()
+    until = time.monotonic() + 10
+    while gate.gateway.app._listener._front.open:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
