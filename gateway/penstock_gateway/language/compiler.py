@@ -268,7 +268,15 @@ class Compiler:
         if not names.this:
             return (lambda ctx, this: False), result
         current = self._field(Field("this"), names)
-        return (lambda ctx, this: equal(current(ctx, this), wanted)), result
+        kind = type(wanted)
+        if kind not in (str, int, bool):
+            return (lambda ctx, this: equal(current(ctx, this), wanted)), result
+
+        def same(ctx: Execution, this: Value) -> Value:
+            value = current(ctx, this)
+            return value == wanted if type(value) is kind else equal(value, wanted)
+
+        return same, result
 
     def _lambda(self, node: Lambda, names: Names) -> Closure:
         if not names.this:
