@@ -208,6 +208,8 @@ class BroadcastOutlet:
         """What came since a cursor, or comes next; without bodies after `timeout` seconds, None when the stream or the right has ended."""
         poll = Poll(self.ring.next)
         self._polls[poll] = grant
+        self.counters.connections.add("poll")
+        self.counters.opened.add("poll")
         end = self._loop.time() + timeout
         try:
             while not self.closed and poll in self._polls:
@@ -219,6 +221,8 @@ class BroadcastOutlet:
                     else None
                 )
                 if page is not None:
+                    self.counters.delivered += len(page.bodies)
+                    self.counters.delivered_bytes += sum(map(len, page.bodies))
                     return page
                 poll.woken.clear()
                 try:
@@ -228,6 +232,7 @@ class BroadcastOutlet:
             return None
         finally:
             self._polls.pop(poll, None)
+            self.counters.connections.add("poll", -1)
 
     def _start_poll(self, poll: Poll, claim: Claim | None) -> None:
         if claim is None:
