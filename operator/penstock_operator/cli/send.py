@@ -33,7 +33,7 @@ def send(
     place = client.endpoint(target, key, "post", state)
     bodies = iter([file.read_bytes()]) if file is not None else _lines()
     try:
-        raise typer.Exit(asyncio.run(_send(place, bodies, content_type)))
+        raise typer.Exit(asyncio.run(post(place, bodies, content_type)))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -44,7 +44,8 @@ def _lines() -> Iterator[bytes]:
             yield body
 
 
-async def _send(place: client.Endpoint, bodies: Iterator[bytes], content_type: str) -> int:
+async def post(place: client.Endpoint, bodies: Iterator[bytes], content_type: str) -> int:
+    """Post every body; the exit code."""
     import aiohttp
 
     sent = 0

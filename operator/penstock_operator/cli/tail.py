@@ -32,13 +32,13 @@ def tail(
     """Print the data of a stream's events, one message a line; gaps and reconnects are told on standard error."""
     place = client.endpoint(target, key, "sse", state)
     try:
-        code = asyncio.run(_Tail(place, count, cursor).run())
+        code = asyncio.run(Reader(place, count, cursor).run())
     except KeyboardInterrupt:
         code = 0
     raise typer.Exit(code)
 
 
-class _Tail:
+class Reader:
     """One reader that reconnects."""
 
     def __init__(self, place: client.Endpoint, count: int, cursor: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from penstock_operator.cli import client, send, tail
 from penstock_operator.local import session
 from penstock_operator.local.session import Options
 
@@ -204,3 +205,24 @@ async def test_the_end_drains_and_takes_dev_json_away(run: Run) -> None:
             assert await run.task == 0
     assert "retry: " in text
     assert not (run.state / "dev.json").exists()
+
+
+async def test_tail_prints_messages_and_finds_the_key(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    place = client.endpoint("ticks", "", "sse", run.state)
+    assert place.key == run.facts()["keys"][0]["key"]
+    async with asyncio.timeout(10):
+        assert await tail.Reader(place, 2, "").run() == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert json.loads(second)["tick"] == json.loads(first)["tick"] + 1
+
+
+async def test_send_posts_every_message_and_stops_at_the_first_refusal(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = client.endpoint("default/ticks:in", "", "post", run.state)
+    assert await send.post(place, iter([b"{}", b"{}"]), "application/json") == 0
+    assert "2 sent" in capsys.readouterr().err
+    refused = client.Endpoint(place.url, "nonsense")
+    assert await send.post(refused, iter([b"{}", b"{}"]), "application/json") == 1
+    assert "401" in capsys.readouterr().err
