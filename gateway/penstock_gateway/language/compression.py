@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import cramjam
 
-MAX_OUTPUT = 64 * 1024 * 1024
+MAX_OUTPUT = 32 * 1024 * 1024
 """Bytes that decompression may give."""
 
 _CHUNK = 1024 * 1024

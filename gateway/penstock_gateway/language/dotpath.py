@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from penstock_gateway.document import Value
 from penstock_gateway.language.goquote import quote
+from penstock_gateway.language.sizes import CACHED_TEXT
 
 MISSING = object()
 """What `find` gives where the path leads nowhere."""
@@ -15,9 +16,17 @@ class PathError(ValueError):
     """A path that cannot be written, in the words of the reference implementation (Jeffail/gabs)."""
 
 
-@lru_cache(maxsize=2048)
 def segments(path: str) -> tuple[str, ...]:
     """Split a dot path and undo its escapes."""
+    return _short_segments(path) if len(path) <= CACHED_TEXT else _split(path)
+
+
+@lru_cache(maxsize=2048)
+def _short_segments(path: str) -> tuple[str, ...]:
+    return _split(path)
+
+
+def _split(path: str) -> tuple[str, ...]:
     if "~" not in path:
         return tuple(path.split("."))
     return tuple(part.replace("~1", ".").replace("~0", "~") for part in path.split("."))

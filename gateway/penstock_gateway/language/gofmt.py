@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from penstock_gateway.document import Sentinel, Value
 from penstock_gateway.language.gofmtverbs import Flags, format_value
 from penstock_gateway.language.gotext import go_type
+from penstock_gateway.language.sizes import CACHED_TEXT
 
 _MAX_WIDTH = 1_000_000
 _NO_FLAGS = Flags()
@@ -32,18 +33,25 @@ class _Spec:
 _Piece = str | _Spec
 
 
-def sprintf(template: str, arguments: list[Value]) -> str:
-    """Format like Go's fmt.Sprintf; never fails."""
+def sprintf(template: str, arguments: Sequence[Value], limit: int) -> str | None:
+    """Format like Go's fmt.Sprintf; never fails, but gives None where the text would exceed the limit."""
     if "%" not in template and not arguments:
         return template
     pieces = _parse(template)
-    plain = _plain(template)
-    if plain is not None and plain == len(arguments):
-        return "".join(_fill(pieces, arguments))
-    return _Printer(arguments).run(pieces)
+    plain = _plain(template) if len(template) <= CACHED_TEXT else None
+    written = (
+        _fill(pieces, arguments) if plain is not None and plain == len(arguments) else _Printer(arguments).run(pieces)
+    )
+    out: list[str] = []
+    for text in written:
+        limit -= len(text)
+        if limit < 0:
+            return None
+        out.append(text)
+    return "".join(out)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _plain(template: str) -> int | None:
     """The number of verbs when all of them are bare `%v` or `%s`, the usual case; else None."""
     specs = [piece for piece in _parse(template) if isinstance(piece, _Spec)]
@@ -51,7 +59,7 @@ def _plain(template: str) -> int | None:
     return len(specs) if bare else None
 
 
-def _fill(pieces: tuple[_Piece, ...], arguments: list[Value]) -> Iterator[str]:
+def _fill(pieces: tuple[_Piece, ...], arguments: Sequence[Value]) -> Iterator[str]:
     position = 0
     for piece in pieces:
         if isinstance(piece, str):
@@ -67,8 +75,16 @@ def _fill(pieces: tuple[_Piece, ...], arguments: list[Value]) -> Iterator[str]:
             yield format_value(argument, piece.verb, _NO_FLAGS)
 
 
-@lru_cache(maxsize=1024)
 def _parse(template: str) -> tuple[_Piece, ...]:
+    return _parse_short(template) if len(template) <= CACHED_TEXT else _split(template)
+
+
+@lru_cache(maxsize=512)
+def _parse_short(template: str) -> tuple[_Piece, ...]:
+    return _split(template)
+
+
+def _split(template: str) -> tuple[_Piece, ...]:
     pieces: list[_Piece] = []
     position = 0
     while True:
@@ -138,26 +154,23 @@ def _parse_index(template: str, at: int, spec: _Spec, slot: str) -> int:
 class _Printer:
     """The arguments and which of them is next."""
 
-    def __init__(self, arguments: list[Value]) -> None:
+    def __init__(self, arguments: Sequence[Value]) -> None:
         self.arguments = arguments
         self.next = 0
-        self.reordered_ever = False
         self.good_index = True
 
-    def run(self, pieces: tuple[_Piece, ...]) -> str:
-        out: list[str] = []
+    def run(self, pieces: tuple[_Piece, ...]) -> Iterator[str]:
         reordered = False
         for piece in pieces:
             if isinstance(piece, str):
-                out.append(piece)
+                yield piece
                 continue
             self.good_index = True
             reordered = bool(piece.indexes)
-            out.append(self.write(piece))
+            yield self.write(piece)
         if not reordered and self.next < len(self.arguments):
             extra = ", ".join(_extra(argument) for argument in self.arguments[self.next :])
-            out.append(f"%!(EXTRA {extra})")
-        return "".join(out)
+            yield f"%!(EXTRA {extra})"
 
     def seek(self, spec: _Spec, slot: str) -> None:
         index = spec.indexes.get(slot)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SIMPLE = {
     "\a": "\\a",
     "\b": "\\b",
@@ -16,24 +18,30 @@ _UNESCAPE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 9
 _HEX_LENGTH = {"x": 2, "u": 4, "U": 8}
 
 
+_ASCII = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)} | {ord(char): text for char, text in _SIMPLE.items()}
+_TABLES = {mark: _ASCII | {ord(mark): "\\" + mark} for mark in "\"'"}
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
 def quote(text: str, mark: str = '"', ascii_only: bool = False) -> str:
     """Write text as Go's %q does; bytes that are no UTF-8 (surrogate escapes) become `\\xNN`."""
-    return mark + "".join(_escape(char, mark, ascii_only) for char in text) + mark
+    if mark in text or "\\" in text or not text.isprintable():
+        text = text.translate(_TABLES[mark])
+        if not text.isprintable():
+            text = _NOT_ASCII.sub(_escape, text)
+    if ascii_only and not text.isascii():
+        text = _NOT_ASCII.sub(_escape_always, text)
+    return mark + text + mark
 
 
-def _escape(char: str, mark: str, ascii_only: bool) -> str:
-    if char == mark:
-        return "\\" + mark
-    simple = _SIMPLE.get(char)
-    if simple is not None:
-        return simple
-    code = ord(char)
-    if char.isprintable() and (code < 0x80 or not ascii_only):
-        return char
+def _escape(match: re.Match[str]) -> str:
+    return match[0] if match[0].isprintable() else _escape_always(match)
+
+
+def _escape_always(match: re.Match[str]) -> str:
+    code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from penstock_gateway.language.calendar import MONTHS, WEEKDAYS, Instant, Moment, moment
+from penstock_gateway.language.sizes import CACHED_TEXT
 
 RFC3339_NANO = "2006-01-02T15:04:05.999999999Z07:00"
 
@@ -51,9 +52,17 @@ _FIXED: tuple[tuple[str, str], ...] = (
 )
 
 
-@lru_cache(maxsize=512)
 def parts(layout: str) -> tuple[Part, ...]:
     """Split a layout into literal texts and elements."""
+    return _short_parts(layout) if len(layout) <= CACHED_TEXT else _split(layout)
+
+
+@lru_cache(maxsize=512)
+def _short_parts(layout: str) -> tuple[Part, ...]:
+    return _split(layout)
+
+
+def _split(layout: str) -> tuple[Part, ...]:
     found: list[Part] = []
     literal_from = position = 0
     while position < len(layout):
@@ -102,7 +111,7 @@ def format_instant(instant: Instant, layout: str) -> str:
     when = moment(instant)
     if layout == RFC3339_NANO:
         return _rfc3339(when)
-    numeric = _numeric(layout)
+    numeric = _numeric(layout) if len(layout) <= CACHED_TEXT else None
     if numeric is not None and when.year >= 0:
         template, fields = numeric
         text: str = template % fields(when)

@@ -8,6 +8,7 @@ import orjson
 
 from penstock_gateway.document import DocumentError, Number, Value, decode_exact, encode
 from penstock_gateway.language.gonumbers import NumberError, parse_float
+from penstock_gateway.language.sizes import Sink
 
 _CHANGING = frozenset((int, dict, list))
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -104,7 +105,7 @@ def write(value: Value, indent: str | None, *, escape_html: bool) -> bytes:
 
 def _indented(text: str, indent: str) -> str:
     """Lay out compact JSON: one element a line; empty containers stay on theirs."""
-    out: list[str] = []
+    out = Sink()
     depth = 0
     opened = False
     for match in _WORD.finditer(text):
@@ -128,4 +129,4 @@ def _indented(text: str, indent: str) -> str:
             out.append(": ")
         else:
             out.append(word)
-    return "".join(out)
+    return out.text()

@@ -110,12 +110,13 @@ class Regex:
                 found.append(spans)
         return found
 
-    def replace(self, subject: bytes, template: Template) -> bytes:
-        """Replace all matches by what the template makes of them."""
+    def replace(self, subject: bytes, template: Template, limit: int) -> bytes | None:
+        """Replace all matches by what the template makes of them; None where the result would exceed the limit."""
         filled = self._filled(subject)
         if filled is not None:
-            return _filled_in(subject, filled, template)
+            return _filled_in(subject, filled, template, limit)
         out: list[bytes] = []
+        size = len(subject)
         last_end = position = 0
         end = len(subject)
         while position <= end:
@@ -125,6 +126,9 @@ class Regex:
             start, stop = spans[0]
             out.append(subject[last_end:start])
             if stop > last_end or start == 0:
+                size += template.size(spans)
+                if size > limit:
+                    return None
                 out.append(template.expand(subject, spans))
             last_end = stop
             width = _rune_length(subject, position)
@@ -133,12 +137,15 @@ class Regex:
         return b"".join(out)
 
 
-def _filled_in(subject: bytes, matches: list[Spans], template: Template) -> bytes:
+def _filled_in(subject: bytes, matches: list[Spans], template: Template, limit: int) -> bytes | None:
     out: list[bytes] = []
-    position = 0
+    position, size = 0, len(subject)
     for spans in matches:
         start, stop = spans[0]
         out.append(subject[position:start])
+        size += template.size(spans)
+        if size > limit:
+            return None
         out.append(template.expand(subject, spans))
         position = stop
     if not out:
@@ -163,10 +170,15 @@ def _rune_length(subject: bytes, position: int) -> int:
 class Template:
     """A replacement with `$1`, `$name`, `${name}` and `$$`."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_fixed", "_groups", "_pieces")
 
     def __init__(self, text: str, regex: Regex) -> None:
         self._pieces: list[bytes | list[int]] = []
+        self._parse(text, regex)
+        self._fixed = sum(len(piece) for piece in self._pieces if isinstance(piece, bytes))
+        self._groups = sum(1 for piece in self._pieces if isinstance(piece, list))
+
+    def _parse(self, text: str, regex: Regex) -> None:
         position = 0
         while True:
             dollar = text.find("$", position)
@@ -184,6 +196,11 @@ class Template:
     def _literal(self, text: str) -> None:
         if text:
             self._pieces.append(text.encode("utf-8", "surrogateescape"))
+
+    def size(self, spans: Spans) -> int:
+        """Give an upper bound of what one match is replaced by."""
+        whole = spans[0][1] - spans[0][0]
+        return self._fixed + whole * self._groups
 
     def expand(self, subject: bytes, spans: Spans) -> bytes:
         """Fill in one match."""
@@ -253,9 +270,9 @@ def _go_message(raw: bytes | str, pattern: str) -> str:
     return f"error parsing regexp: {message}"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)  # one may take megabytes, and they may come from messages; those of the text are kept there
 def compiled(pattern: str) -> Regex:
-    """Compile, keeping the last few hundred expressions.
+    """Compile, keeping the last few expressions.
 
     Raises PatternError.
     """

@@ -7,6 +7,7 @@ from typing import Any
 from penstock_gateway.document import MAX_DEPTH, Number, Value, go_float, kind
 from penstock_gateway.language.gonumbers import NumberError, parse_bool, parse_float
 from penstock_gateway.language.gotext import go_type
+from penstock_gateway.language.sizes import Sink
 from penstock_gateway.language.values import to_string
 from penstock_gateway.language.xmltokens import Close, Open, Text, XMLError, end_error, tokens
 
@@ -107,21 +108,21 @@ def write(value: dict[str, Value], indent: str | None) -> str:
 
     Raises XMLError for an attribute that is no simple value.
     """
-    out: list[str] = []
+    out = Sink()
     writer = _Writer(indent, out)
     if len(value) == 1:
         ((name, item),) = value.items()
         if type(item) is not list or all(type(element) is dict for element in item):
             writer.element(name, item, 0)
-            return "".join(out).removesuffix("\n")
+            return out.text().removesuffix("\n")
     writer.element(_ROOT, value, 0)
-    return "".join(out).removesuffix("\n")
+    return out.text().removesuffix("\n")
 
 
 class _Writer:
-    """Appends elements to a list of texts."""
+    """Appends elements to a text."""
 
-    def __init__(self, indent: str | None, out: list[str]) -> None:
+    def __init__(self, indent: str | None, out: Sink) -> None:
         self.indent = indent
         self.write = out.append
 

@@ -6,6 +6,7 @@ import math
 from functools import cmp_to_key
 
 from penstock_gateway.document import Number, Sentinel, Timestamp, Value, go_float
+from penstock_gateway.language.sizes import Sink
 from penstock_gateway.language.yamlscalars import reads_as_text
 
 _INDENT = 4
@@ -31,15 +32,15 @@ _ESCAPES = {
 
 def write(value: Value) -> str:
     """Write one document."""
-    out: list[str] = []
+    out = Sink()
     if type(value) in (dict, list) and value:
         _block(value, 0, False, out)
     else:
         out.append(_scalar(value, 0) + "\n")
-    return "".join(out)
+    return out.text()
 
 
-def _block(value: Value, indent: int, in_item: bool, out: list[str]) -> None:
+def _block(value: Value, indent: int, in_item: bool, out: Sink) -> None:
     """Write a container that is not empty; inside of a sequence item its first line follows the dash."""
     if type(value) is list:
         for index, item in enumerate(value):
@@ -60,7 +61,7 @@ def _next(indent: int) -> int:
     return _INDENT * ((indent + _INDENT) // _INDENT)
 
 
-def _value(item: Value, indent: int, in_item: bool, out: list[str]) -> None:
+def _value(item: Value, indent: int, in_item: bool, out: Sink) -> None:
     if type(item) is bytes:
         item = list(item)
     if type(item) in (dict, list) and item:

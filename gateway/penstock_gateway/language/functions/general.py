@@ -13,7 +13,7 @@ from penstock_gateway.language.methods.widths import int64
 from penstock_gateway.language.registry import Param, Query, function
 from penstock_gateway.language.values import get_number, is_number
 
-MAX_RANGE = 10_000_000
+MAX_RANGE = 1_000_000
 """Elements that one range may have."""
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from penstock_gateway.document import Number, Uint64, Value
 from penstock_gateway.language.context import Execution
 from penstock_gateway.language.errors import EvaluationError, WrongType, annotated, wrapped
-from penstock_gateway.language.methods.strings import MAX_TEXT
 from penstock_gateway.language.registry import Param, Query, method
+from penstock_gateway.language.sizes import MAX_TEXT, bounded, fitting, too_large
 from penstock_gateway.language.values import (
     bytes_of,
     equal,
@@ -17,7 +17,6 @@ from penstock_gateway.language.values import (
     get_string,
     is_number,
     text_of,
-    to_bytes,
     to_string,
 )
 
@@ -41,7 +40,8 @@ def length(target: Value) -> int:
 @method("contains", Param("value", "any"), prepare=True)
 def contains(value: Value) -> Callable[[Value], bool]:
     """Tell whether a text holds another, an array an element, or an object a value."""
-    text, raw = to_string(value), to_bytes(value)
+    text = fitting(to_string(bounded(value)))
+    raw = bytes_of(text)
     is_text = type(value) is str
 
     def run(target: Value) -> bool:
@@ -169,14 +169,12 @@ def join(ctx: Execution, target: Value, delimiter: str | None) -> str:
     """Join an array of texts."""
     items = _array(target)
     between = delimiter or ""
-    if len(between) * len(items) > MAX_TEXT:
-        raise EvaluationError(f"the result would exceed {MAX_TEXT} bytes")
-    try:
-        joined = between.join(items)
-    except TypeError:
-        joined = between.join([_joinable(index, item) for index, item in enumerate(items)])
-    ctx.spend(len(joined))
-    return joined
+    texts = items if all(type(item) is str for item in items) else [_joinable(*pair) for pair in enumerate(items)]
+    size = sum(map(len, texts)) + len(between) * len(items)
+    if size > MAX_TEXT:
+        raise too_large()
+    ctx.spend(size)
+    return between.join(texts)
 
 
 def _joinable(index: int, item: Value) -> str:

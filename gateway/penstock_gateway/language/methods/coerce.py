@@ -8,7 +8,8 @@ from penstock_gateway.document import Number, Value, kind
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.gonumbers import NumberError, parse_bool, parse_float
 from penstock_gateway.language.registry import Param, method
-from penstock_gateway.language.values import is_number, text_of, to_bytes, to_string
+from penstock_gateway.language.sizes import bounded, fitting
+from penstock_gateway.language.values import bytes_of, is_number, text_of, to_bytes, to_string
 
 Target = Callable[[], Value]
 
@@ -18,13 +19,15 @@ def string(target: Value) -> str:
     """Print any value."""
     if type(target) is str:
         return target
-    return to_string(target)
+    return fitting(to_string(bounded(target)))
 
 
 @method("bytes")
 def bytes_(target: Value) -> bytes:
     """Print any value as bytes."""
-    return to_bytes(target)
+    if type(target) is bytes:
+        return target
+    return to_bytes(target) if type(target) is str else bytes_of(fitting(to_string(bounded(target))))
 
 
 @method("type")

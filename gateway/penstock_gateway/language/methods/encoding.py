@@ -13,6 +13,7 @@ from penstock_gateway.language.digests import crc32, fnv32, xxhash64
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.goquote import quote
 from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.sizes import fitting
 from penstock_gateway.language.values import bytes_of
 
 
@@ -34,7 +35,7 @@ def encode(scheme: str) -> Callable[[Value], str]:
 
     def run(target: Value) -> str:
         try:
-            return write(_raw(target))
+            return fitting(write(_raw(target)))
         except EncodingError as error:
             raise EvaluationError(str(error)) from None
 

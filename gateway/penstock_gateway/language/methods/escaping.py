@@ -9,6 +9,7 @@ from html.entities import html5
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.goquote import quote, unquote
 from penstock_gateway.language.registry import method
+from penstock_gateway.language.sizes import fitting
 from penstock_gateway.language.urls import URLError, query_escape, query_unescape
 
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
@@ -17,7 +18,7 @@ _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'"
 @method("escape_html", receives="string")
 def escape_html(target: str) -> str:
     """Escape the five characters that HTML gives a meaning."""
-    return target.translate(_HTML)
+    return fitting(target.translate(_HTML))
 
 
 _ENTITY = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[0-9A-Za-z]{1,32};?)")
@@ -44,7 +45,7 @@ def _character(match: re.Match[str]) -> str:
 @method("escape_url_query", receives="string")
 def escape_url_query(target: str) -> str:
     """Escape for a URL query: a space becomes `+`."""
-    return query_escape(target)
+    return fitting(query_escape(target))
 
 
 @method("unescape_url_query", receives="string")
@@ -59,7 +60,7 @@ def unescape_url_query(target: str) -> str:
 @method("quote", receives="string")
 def quote_(target: str) -> str:
     """Write a Go string literal."""
-    return quote(target)
+    return fitting(quote(target))
 
 
 @method("unquote", receives="string")

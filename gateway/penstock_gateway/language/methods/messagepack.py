@@ -7,6 +7,7 @@ import msgspec
 from penstock_gateway.document import INT64_MAX, Number, Sentinel, Timestamp, Uint64, Value
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.registry import method
+from penstock_gateway.language.sizes import bounded
 
 
 def _plain(value: object) -> object:
@@ -32,7 +33,7 @@ _decoder = msgspec.msgpack.Decoder()
 def format_msgpack(target: Value) -> bytes:
     """Write a value as MessagePack."""
     try:
-        return _encoder.encode(target)
+        return _encoder.encode(bounded(target))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EvaluationError(f"failed to convert to msgpack: {error}") from None
 

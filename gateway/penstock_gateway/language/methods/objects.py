@@ -152,7 +152,7 @@ def _collapse(ctx: Execution, value: Value, path: str, flat: dict[str, Value], i
     if not value and include_empty:
         flat[path] = value
     pairs = value.items() if type(value) is dict else enumerate(value)
-    ctx.spend(len(value))
+    ctx.spend(5 * len(value))
     for key, item in pairs:
         below = f"{path}.{key}" if path else str(key)
         if type(item) is dict or type(item) is list:
@@ -189,42 +189,42 @@ def _placed(document: dict[str, Value], parts: tuple[str, ...], item: Value) -> 
 
 # --- merging ----------------------------------------------------------------------------------------------------------
 
+_Collide = Callable[[Execution, Value, Value], Value]
 
-def _joined(old: Value, new: Value) -> Value:
+
+def _joined(ctx: Execution, old: Value, new: Value) -> Value:
     """Both values of a collision in one array."""
     left = old if type(old) is list else [old]
-    return [*left, *new] if type(new) is list else [*left, new]
+    found = [*left, *new] if type(new) is list else [*left, new]
+    ctx.spend(len(found))
+    return found
 
 
-def _taken(_old: Value, new: Value) -> Value:
+def _taken(_ctx: Execution, _old: Value, new: Value) -> Value:
     return new
 
 
-def _merged(
-    into: dict[str, Value], new: dict[str, Value], collide: Callable[[Value, Value], Value]
-) -> dict[str, Value]:
+def _merged(ctx: Execution, into: dict[str, Value], new: dict[str, Value], collide: _Collide) -> dict[str, Value]:
     found = dict(into)
+    ctx.spend(len(into) + len(new))
     for key, item in new.items():
         if key not in found:
             found[key] = item
             continue
         old = found[key]
         if type(item) is dict and type(old) is dict:
-            found[key] = _merged(old, item, collide)
+            found[key] = _merged(ctx, old, item, collide)
         else:
-            found[key] = collide(old, item)
+            found[key] = collide(ctx, old, item)
     return found
 
 
-def _merge(ctx: Execution, target: Value, other: Value, collide: Callable[[Value, Value], Value]) -> Value:
+def _merge(ctx: Execution, target: Value, other: Value, collide: _Collide) -> Value:
     if type(target) is list:
-        found = [*target, *other] if type(other) is list else [*target, other]
-        ctx.spend(len(found))
-        return found
+        return _joined(ctx, target, other)
     if type(target) is not dict:
         raise WrongType(target, "object", "array")
-    ctx.spend(len(target))
-    return _merged(target, other, collide) if type(other) is dict else target
+    return _merged(ctx, target, other, collide) if type(other) is dict else target
 
 
 @method("merge", Param("with", "any"), context=True)
@@ -239,19 +239,20 @@ def assign(ctx: Execution, target: Value, other: Value) -> Value:
     return _merge(ctx, target, other, _taken)
 
 
-@method("squash", receives="array", annotate=False)
-def squash(target: list[Value]) -> Value:
+@method("squash", receives="array", annotate=False, context=True)
+def squash(ctx: Execution, target: list[Value]) -> Value:
     """Merge an array of objects into one object; what several have becomes an array."""
     found: dict[str, Value] = {}
     owned: set[int] = set()
     for item in target:
         if type(item) is dict:
-            _absorb(found, item, owned)
+            _absorb(ctx, found, item, owned)
     return found
 
 
-def _absorb(into: dict[str, Value], new: dict[str, Value], owned: set[int]) -> None:
+def _absorb(ctx: Execution, into: dict[str, Value], new: dict[str, Value], owned: set[int]) -> None:
     """Merge into a dict that is still being built; `owned` has the ids of the containers in it that may be changed."""
+    ctx.spend(len(new))
     for key, item in new.items():
         if key not in into:
             into[key] = item
@@ -261,9 +262,11 @@ def _absorb(into: dict[str, Value], new: dict[str, Value], owned: set[int]) -> N
             if id(old) not in owned:
                 into[key] = old = dict(old)
                 owned.add(id(old))
-            _absorb(old, item, owned)
+            _absorb(ctx, old, item, owned)
             continue
         if type(old) is not list or id(old) not in owned:
             into[key] = old = list(old) if type(old) is list else [old]
             owned.add(id(old))
-        old.extend(item if type(item) is list else [item])
+        added = item if type(item) is list else [item]
+        ctx.spend(len(added))
+        old.extend(added)

@@ -9,6 +9,7 @@ from penstock_gateway.language import jsontext
 from penstock_gateway.language.csvtext import CSVError, read_records
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.sizes import MAX_TEXT, bounded, too_large
 from penstock_gateway.language.urls import URLError, parse_query
 from penstock_gateway.language.urls import parse_url as read_url
 from penstock_gateway.language.values import bytes_of, text_of
@@ -44,9 +45,12 @@ def format_json(target: Value, indent: str, no_indent: bool, escape_html: bool) 
     """Write JSON, indented by four spaces unless told otherwise."""
     try:
         # an empty indent is taken as none
-        return jsontext.write(target, None if no_indent or not indent else indent, escape_html=escape_html)
+        text = jsontext.write(bounded(target), None if no_indent or not indent else indent, escape_html=escape_html)
     except DocumentError as error:
         raise EvaluationError(error.text) from None
+    if len(text) > MAX_TEXT:
+        raise too_large()
+    return text
 
 
 @method(

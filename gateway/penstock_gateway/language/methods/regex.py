@@ -8,6 +8,7 @@ from penstock_gateway.document import Value
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.regex import PatternError, Regex, Spans, Template, compiled
 from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.sizes import MAX_TEXT, too_large
 from penstock_gateway.language.values import text_of
 
 _PATTERN = Param("pattern", "string")
@@ -122,4 +123,11 @@ def re_replace_all(pattern: str, value: str) -> Callable[[Value], str]:
     """Replace all matches; `$1`, `$name` and `${name}` in the value stand for groups."""
     regex = _regex(pattern)
     template = Template(value, regex)
-    return lambda target: text_of(regex.replace(_subject(target), template))
+
+    def run(target: Value) -> str:
+        replaced = regex.replace(_subject(target), template, MAX_TEXT)
+        if replaced is None:
+            raise too_large()
+        return text_of(replaced)
+
+    return run

@@ -12,10 +12,10 @@ from penstock_gateway.language.gofmtverbs import Flags, format_value
 from penstock_gateway.language.gotext import go_type
 from penstock_gateway.language.lettercase import lower, title, upper
 from penstock_gateway.language.registry import Param, Query, method
+from penstock_gateway.language.sizes import MAX_TEXT, bounded, too_large
 from penstock_gateway.language.values import bytes_of, equal, get_string, text_of
 
-MAX_TEXT = 64 * 1024 * 1024
-"""Bytes that one call may make out of less."""
+_LONG = 4096  # characters from which on a result costs fuel
 
 
 def _cased(change: Callable[[str], str]) -> Callable[[Value], Value]:
@@ -151,7 +151,7 @@ def _replacer(pairs: list[tuple[str, str]]) -> Callable[[Value], Value]:
 
 def _check_growth(size: int, count: int, each: int) -> None:
     if size + count * each > MAX_TEXT:
-        raise EvaluationError(f"the result would exceed {MAX_TEXT} bytes")
+        raise too_large()
 
 
 _OLD_NEW = (Param("old", "string"), Param("new", "string"))
@@ -199,7 +199,7 @@ def repeat(ctx: Execution, target: Value, count: int) -> Value:
         return target[:0]
     size = len(target) * count
     if size > MAX_TEXT:
-        raise EvaluationError(f"the result would exceed {MAX_TEXT} bytes")
+        raise too_large()
     ctx.spend(size)
     return target * count
 
@@ -262,12 +262,17 @@ def split_by(ctx: Execution, target: Value, predicate: Query) -> list[Value]:
     return segments
 
 
-@method("format", variadic=True, exact=True)
-def format_(target: Value, *arguments: Value) -> str:
+@method("format", variadic=True, exact=True, context=True)
+def format_(ctx: Execution, target: Value, *arguments: Value) -> str:
     """Fill a Go format with the arguments."""
-    if type(target) is not str:
-        target = get_string(target)
-    return sprintf(target, list(arguments))
+    for argument in arguments:
+        bounded(argument)
+    text = sprintf(target if type(target) is str else get_string(target), arguments, MAX_TEXT)
+    if text is None:
+        raise too_large()
+    if len(text) > _LONG:
+        ctx.spend(len(text))
+    return text
 
 
 @method("filepath_join")

@@ -13,6 +13,7 @@ from penstock_gateway.language import jsontext
 from penstock_gateway.language.context import Execution
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.sizes import bounded
 from penstock_gateway.language.values import bytes_of
 
 _SECRET = Param("signing_secret", "string")
@@ -39,7 +40,7 @@ def _signer(algorithm: str, digest: str) -> Callable[[str], Callable[[dict[str, 
         key = bytes_of(secret)
 
         def run(target: dict[str, Value]) -> str:
-            signed = header + b"." + _encoded(jsontext.write(target, None, escape_html=True))
+            signed = header + b"." + _encoded(jsontext.write(bounded(target), None, escape_html=True))
             return (signed + b"." + _encoded(hmac.digest(key, signed, digest))).decode()
 
         return run

@@ -6,6 +6,7 @@ from penstock_gateway.document import Value
 from penstock_gateway.language import xmlvalues
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.registry import Param, method
+from penstock_gateway.language.sizes import bounded, fitting
 from penstock_gateway.language.values import bytes_of, text_of
 from penstock_gateway.language.xmltokens import XMLError
 
@@ -29,6 +30,6 @@ def parse_xml(target: bytes, cast: bool) -> Value:
 def format_xml(target: dict[str, Value], indent: str, no_indent: bool) -> bytes:
     """Write an XML document, indented by four spaces unless told otherwise."""
     try:
-        return bytes_of(xmlvalues.write(target, None if no_indent else indent))
+        return bytes_of(fitting(xmlvalues.write(bounded(target), None if no_indent else indent)))
     except XMLError as error:
         raise EvaluationError(str(error)) from None

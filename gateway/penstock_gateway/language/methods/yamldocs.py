@@ -6,6 +6,7 @@ from penstock_gateway.document import Value
 from penstock_gateway.language import yamlread, yamlwrite
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.registry import method
+from penstock_gateway.language.sizes import bounded, fitting
 from penstock_gateway.language.values import bytes_of, text_of
 
 
@@ -27,4 +28,4 @@ def parse_yaml(target: Value) -> Value:
 @method("format_yaml")
 def format_yaml(target: Value) -> bytes:
     """Write a YAML document."""
-    return bytes_of(yamlwrite.write(target))
+    return bytes_of(fitting(yamlwrite.write(bounded(target))))
