@@ -162,8 +162,9 @@ class View:
             self._wake.clear()
             try:
                 await self._turns()
-            except Exception:
-                # A fault of ours: whoever stays would wait for ever, whoever is cut comes back with its cursor.
+            except (
+                Exception
+            ):  # a fault of ours: whoever stays would wait for ever, whoever is cut comes back with its cursor
                 log.exception("a pass of %s failed; its clients are cut", self.wire.name)
                 for client in self.clients:
                     self.owner.lost(client)

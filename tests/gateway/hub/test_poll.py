@@ -33,7 +33,8 @@ async def test_pages_follow_one_another(edge: Edge) -> None:
     empty = await get(edge)
     assert (empty.status, await body(empty)) == (408, b"Timed out waiting for message\n")
     await feed(outlet, "t/0", 0, *map(str, range(300)))
-    cursor, got = empty.headers["penstock-cursor"], []
+    cursor = empty.headers["penstock-cursor"]
+    got: list[int] = []
     while len(got) < 300:
         page = await get(edge, f"?cursor={cursor}")
         assert page.status == 200
