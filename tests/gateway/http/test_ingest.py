@@ -160,6 +160,7 @@ async def test_a_request_waits_for_its_timeout_and_no_longer(site: Open) -> None
     status, headers, body = await gate.post("/orders/in")
     assert (status, body, headers["X-Content-Type-Options"]) == (408, b"Request timed out\n", "nosniff")
     assert 0.25 < time.monotonic() - began < 3
+    assert (await gate.get("/orders/take"))[2] == b"x", "it went on without the answer"
 
 
 @pytest.mark.parametrize(
