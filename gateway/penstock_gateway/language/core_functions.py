@@ -200,6 +200,23 @@ def uuid_v4(ctx: Execution) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+_FLOW = "_bento_flow_id"
+
+
+@function("flow_id", context=True)
+def flow_id(ctx: Execution) -> str:
+    """An id that stays with the message: kept in its metadata, made when it is first asked for."""
+    message = ctx.input()
+    for meta in (ctx.meta, None if message is None else message.meta):
+        if meta and type(meta.get(_FLOW)) is str:
+            known: str = meta[_FLOW]
+            return known
+    made = f"{ctx.environment.clock()}_{int.from_bytes(ctx.environment.random(8), 'big') >> 1}"
+    if ctx.meta is not None and ctx.meta_fresh:
+        ctx.meta[_FLOW] = made
+    return made
+
+
 @function("count", Param("name", "string"), context=True, impure=True)
 def count(ctx: Execution, name: str) -> int:
     counters = ctx.environment.counters

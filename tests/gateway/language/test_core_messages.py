@@ -97,6 +97,12 @@ def test_metadata_as_it_came_and_as_it_is() -> None:
     assert mapped("meta = deleted()\nroot = @", meta={"k": 5}).document == {}
 
 
+def test_a_flow_id_stays_with_its_message() -> None:
+    first = mapped("root = [flow_id(), flow_id()]", clock=lambda: 5, random=lambda count: bytes(count))
+    assert first.document == ["5_0", "5_0"]
+    assert mapped("root = flow_id()", meta=first.meta).raw == b"5_0"
+
+
 def test_the_error_mark() -> None:
     failed = Message(b"{}")
     failed.failure = Failure("went wrong", "mine", "mapping", "root.pipeline.processors.0")
