@@ -236,11 +236,30 @@ def encode(value: Value, *, plain: bool = False) -> bytes:
         return _write_slowly(value)
     if 0xE2 in out and (b"\xe2\x80\xa8" in out or b"\xe2\x80\xa9" in out):
         return _write_slowly(value)
-    if plain:
+    if plain or not (
+        (b".0" in out and _other_float(out)) or _other_exponent(out) or (b"null" in out and _holds_unfit_float(value))
+    ):
         return out
-    if (b".0" in out and _other_float(out)) or _other_exponent(out) or (b"null" in out and _holds_unfit_float(value)):
-        return _write_slowly(value)
-    return out
+    try:
+        return _write(_tamed(value), _foreign, _OPTIONS)
+    except OverflowError:
+        return b""
+
+
+def _tamed(value: Value) -> Value:
+    """The value with its awkward floats as finished text. Raises OverflowError for NaN and infinities."""
+    kind = type(value)
+    if kind is float:
+        if 1e-5 <= abs(value) < 1e16 and not value.is_integer():
+            return value
+        if not math.isfinite(value):
+            raise OverflowError
+        return _fragment(go_float_json(value))
+    if kind is dict:
+        return {key: _tamed(item) for key, item in value.items()}
+    if kind is list:
+        return [_tamed(item) for item in value]
+    return value
 
 
 def is_plain(value: Value) -> bool:
@@ -417,6 +436,8 @@ def go_float(value: float) -> str:
 
 def go_float_json(value: float) -> str:
     """A float in JSON (Go's encoding/json): plain from 1e-6 to below 1e21, else like 1e-7 and 1e+21."""
+    if -(2.0**53) < value < 2.0**53 and value.is_integer():
+        return int.__repr__(int(value)) if value else ("-0" if math.copysign(1, value) < 0 else "0")
     sign, digits, exponent = _digits(value)
     if digits == "0":
         return sign + "0"
