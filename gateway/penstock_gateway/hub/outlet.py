@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _STALL_SECONDS = 30.0
 _SWEEP_SECONDS = 1.0
+_LEAST_SECONDS, _LEAST_BYTES = 5.0, 64 * 1024
 _PENDING_BYTES = 8 * 1024 * 1024
 
 
@@ -52,7 +53,7 @@ class BroadcastOutlet:
         self.stream, self.options, self.plan = stream, options, plan
         self.resumes = plan.guarantee is Guarantee.RESUME
         self._loop = asyncio.get_running_loop()
-        self.ring = Ring(plan.history, plan.size, self._loop.time())
+        self.ring = Ring(*self._bounds(), self._loop.time())
         self.views: dict[str, View] = {}
         self.closed = False
         self.wanted = WantedGate(opened=True)
@@ -83,9 +84,17 @@ class BroadcastOutlet:
     def renew(self, options: OutletOptions, plan: DeliveryPlan) -> None:
         """A new instance of the stream takes over; clients and history stay. What the old one had not completed comes again."""
         self.options, self.plan = options, plan
-        self.ring.history, self.ring.size = plan.history, plan.size
+        self.ring.history, self.ring.size = self._bounds()
+        for view in self.views.values():
+            view.heartbeat = options.heartbeat or plan.heartbeat
         self._held.clear()
         self._rewrite({})
+
+    def _bounds(self) -> tuple[float, int]:
+        """Seconds and bytes the ring keeps. However short the history: readers that pause for a moment must not be overrun at once.
+        Live keeps no history, only what a slow reader may still catch up with."""
+        seconds = self.plan.history if self.resumes else min(self.plan.history, _STALL_SECONDS)
+        return max(seconds, _LEAST_SECONDS), max(self.plan.size, _LEAST_BYTES)
 
     async def write(self, batch: Batch) -> None:
         """Take frames. Returns at once unless a pass is far behind."""

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 _PASS_BYTES = 256 * 1024
 _CLIENTS_PER_TURN = 500
-_SLICES_PER_TURN = 32
+_TURN_SECONDS = 0.005
+"""How long catching up holds the loop at a time; the pass goes first in between."""
 _SLICES_KEPT = 64
 
 
@@ -219,8 +220,9 @@ class View:
     def _catch_up_some(self) -> bool:
         """One slice for some of those who are behind, in turn. True when there is more to do."""
         done = 0
+        until = self._loop.time() + _TURN_SECONDS
         for client in tuple(self.catching):
-            if done >= _SLICES_PER_TURN:
+            if done and self._loop.time() > until:
                 return True
             if client.seq < 0 or client.paused:
                 continue

@@ -65,10 +65,10 @@ async def test_live_has_no_cursor(edge: Edge) -> None:
 
 
 async def test_beyond_the_history_is_a_gap(edge: Edge) -> None:
-    outlet = edge.outlet(replace(RESUME, size=4096), SHORT)
+    outlet = edge.outlet(replace(RESUME, size=0), SHORT)
     begin(outlet)
     cursor = (await get(edge)).headers["penstock-cursor"]
-    await feed(outlet, "t/0", 0, *["x" * 500] * 60)
+    await feed(outlet, "t/0", 0, *["x" * 5000] * 60)
     page = await get(edge, f"?cursor={cursor}")
     assert page.headers["penstock-gap"] == "history"
     assert 0 < len(await messages(page)) < 20

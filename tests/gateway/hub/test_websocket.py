@@ -117,11 +117,11 @@ async def test_the_subprotocol_resumes(edge: Edge) -> None:
 
 
 async def test_gaps_and_limits_of_the_subprotocol(edge: Edge) -> None:
-    outlet = edge.outlet(replace(RESUME, size=4096))
+    outlet = edge.outlet(replace(RESUME, size=0))
     begin(outlet)
     socket = await connect(edge, protocols="penstock.v1")
     start = (await socket.json())["id"]
-    await feed(outlet, "t/0", 0, *["x" * 500] * 60)
+    await feed(outlet, "t/0", 0, *["x" * 5000] * 60)
     again = await connect(edge, query=f"?cursor={start}", protocols="penstock.v1")
     gap = await again.json()
     assert gap["gap"]["reason"] == "history"
@@ -246,12 +246,18 @@ async def test_lengths(edge: Edge, code: int, head: bytes) -> None:
 
 
 async def test_a_flood_of_pings_is_bounded(edge: Edge) -> None:
-    """W-53."""
-    edge.outlet(LIVE)
+    """W-53. What the client sends after the close resets the connection, so it may not see the close frame."""
+    outlet = edge.outlet(LIVE)
     socket = await connect(edge)
+    await eventually(lambda: outlet.clients)
     for _ in range(1000):
         socket.send(PING, b"")
-    assert (await socket.closed())[0] == 1008
+    pongs = 0
+    while (frame := await socket.frame())[0] == PONG:
+        pongs += 1
+    assert frame[0] in (CLOSE, -1)
+    assert pongs <= 100
+    await eventually(lambda: not outlet.clients)
 
 
 async def test_pings_and_a_client_that_never_answers(edge: Edge) -> None:
