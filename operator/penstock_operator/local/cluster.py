@@ -201,13 +201,12 @@ class DirCluster:
         wanted = self._attachments(reading, applied, served)
         for path, body in hot.items():
             changed += [path] if self.storage.write_json(path, body) else []
-        for path, content in wanted.items():
-            changed += [path] if self.storage.write(path, content) else []
+        mounted = [path for path, content in wanted.items() if self.storage.write(path, content)]
+        changed += mounted
         for api in sorted(served):
             self._ensure(f"signing/{api.namespace}.{api.name}.json", "current")
         self._ensure("admin.json", "token")
-        apis = [entry for api in sorted(served) for entry in self._pipelines[api]["apis"]]
-        if self.storage.write_json("pipeline.json", {"version": render.VERSION, "apis": apis}):
+        if self._write_pipeline(applied, again=bool(mounted)):
             changed.append("pipeline.json")
         for folder in ("access", "keys"):
             changed += self.storage.keep_only(folder, hot)
@@ -215,6 +214,18 @@ class DirCluster:
             changed += self.storage.keep_only(folder, wanted)
         self.storage.keep_only("signing", {f"signing/{api.namespace}.{api.name}.json" for api in served})
         return changed
+
+    def _write_pipeline(self, applied: Applied, again: bool) -> bool:
+        """The streams of every API that is on. `again`: a mounted value changed, so the gateway shall look although the document did
+        not."""
+        active = [api for api in sorted(self._pipelines) if not _is_disabled(applied, api)]
+        apis = [entry for api in active for entry in self._pipelines[api]["apis"]]
+        body = {"version": render.VERSION, "apis": apis}
+        if self.storage.write_json("pipeline.json", body):
+            return True
+        if again:
+            self.storage.touch("pipeline.json")
+        return again
 
     def _ensure(self, path: str, field_name: str) -> None:
         if self.storage.read_json(path) is None:
@@ -267,6 +278,11 @@ def _objects(state: Any) -> dict[str, dict[str, Any]]:
 
 def _secret_path(name: Name) -> str:
     return f"secrets/{name.namespace}.{name.name}.json"
+
+
+def _is_disabled(applied: Applied, api: Name) -> bool:
+    access = applied.world.apis[api].access
+    return access is not None and access.state == "Disabled"
 
 
 def _unresolved(applied: Applied, api: Name) -> bool:

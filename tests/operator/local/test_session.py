@@ -226,3 +226,45 @@ async def test_send_posts_every_message_and_stops_at_the_first_refusal(
     refused = client.Endpoint(place.url, "nonsense")
     assert await send.post(refused, iter([b"{}", b"{}"]), "application/json") == 1
     assert "401" in capsys.readouterr().err
+
+
+async def test_a_disabled_api_stops_its_streams_and_is_not_there(run: Run) -> None:
+    async with run.client.get(run.url + "/events", headers=run.headers) as response:
+        await events(response, 1)
+        run.write("ticks.yaml", TICKS + "  state: Disabled\n")
+        async with asyncio.timeout(5):
+            await response.text()
+
+    async def gone() -> bool:
+        return await run.status("/in") == 404
+
+    await run.check(gone, 3)
+    await run.until(lambda: not json.loads((run.state / "pipeline.json").read_text())["apis"])
+    run.write("ticks.yaml", TICKS)
+
+    async def back() -> bool:
+        return await run.status("/in") == 200
+
+    await run.check(back, 5)
+
+
+SECRET = """
+apiVersion: v1
+kind: Secret
+metadata: {name: words, labels: {penstock.dev/usable-by: stream-api}}
+stringData: {word: WORD}
+"""
+VARIABLE = "spec:\n  variables: [{name: WORD, valueFrom: {secretKeyRef: {name: words, key: word}}}]"
+
+
+async def test_a_changed_secret_reaches_the_streams_that_use_it(run: Run) -> None:
+    run.write("secret.yaml", SECRET.replace("WORD", "first"))
+    run.write("ticks.yaml", TICKS.replace("spec:", VARIABLE).replace("root.tick = counter()", 'root.tick = "${WORD}"'))
+
+    async def says(word: str) -> bool:
+        async with run.client.get(run.url + "/events", headers=run.headers) as response:
+            return bool((await events(response, 1))[0] == {"tick": word})
+
+    await run.check(lambda: says("first"))
+    run.write("secret.yaml", SECRET.replace("WORD", "second"))
+    await run.check(lambda: says("second"))
