@@ -24,7 +24,7 @@ class Watched:
         self._next: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        self._next = asyncio.ensure_future(anext(self._changes))  # type: ignore[arg-type]
+        self._next = asyncio.ensure_future(anext(self._changes))
 
     async def noticed(self, seconds: float = SOON) -> bool:
         assert self._next is not None

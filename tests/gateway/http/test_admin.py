@@ -41,7 +41,8 @@ async def test_status_needs_the_token(site: Open) -> None:
     assert digest(MOBILE) not in text
     gate.write("admin.json", {"token": "n" * 32})
     assert [(await ask(gate, "/status", token))[0] for token in ("t" * 32, "n" * 32)] == [401, 200]
-    for bad in ({"token": ""}, {"token": "short"}, {}, [], "{"):
+    unusable: list[Any] = [{"token": ""}, {"token": "short"}, {}, [], "{"]
+    for bad in unusable:
         gate.write("admin.json", bad)
         assert (await ask(gate, "/status", ""))[0] == 401
         assert (await ask(gate, "/status", "short"))[0] == 401
