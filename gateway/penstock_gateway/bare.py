@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -92,6 +93,9 @@ async def run(path: Path, names: Mapping[str, str]) -> int:
         await sites.start()
     except OSError as error:  # as Bento: the stream runs on without the shared address
         _log.error("cannot listen on %s: %s", stream.http_address, error.strerror or error)
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and messages go by reference counting: the collector has little to find
+    gc.set_threshold(20_000, 20, 20)
     waits = {asyncio.create_task(stopping.wait()), asyncio.create_task(instance.ended.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:

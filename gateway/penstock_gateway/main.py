@@ -64,7 +64,8 @@ class Gateway:
         self.admin_port = self.admin.port
         self._tasks.append(asyncio.create_task(self._watch_pipeline(), name="watch pipeline"))
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # what is loaded stays, and messages go by reference counting: the collector has little to find
+        gc.set_threshold(20_000, 20, 20)
 
     async def _watch_pipeline(self) -> None:
         async for _ in watch.changes(self.folder / "pipeline.json"):

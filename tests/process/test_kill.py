@@ -1,6 +1,6 @@
 """Kafka → mapping → Kafka through `penstock run` on a real broker: kill -9 in the middle, and members that come and go; nothing is lost.
 
-`PENSTOCK_KILL_MESSAGES` sets how many messages flow (the long form: 50000).
+The long form (`PENSTOCK_SOAK=1`, what `make soak` sets) sends 50,000 messages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.components.kafka.parts import administrator, fill, make_topic
 from testbed.kafka import RealKafka, Unavailable
 
 pytestmark = [pytest.mark.kafka, pytest.mark.process, pytest.mark.timeout(300)]
-MESSAGES = int(os.environ.get("PENSTOCK_KILL_MESSAGES", "20000"))
+MESSAGES = 50_000 if os.environ.get("PENSTOCK_SOAK") else 20_000
 PARTITIONS, KILLS, LIMIT = 4, 5, 256
 DEADLINE = 90.0
 

@@ -72,7 +72,7 @@ class KafkaInputConfig(ClientConfig):
     )
     group: GroupTimes = Field(default_factory=GroupTimes, description="Times of the consumer group.")
     fetch_buffer_cap: int = Field(
-        256, description="Most messages that are taken from the broker's answers at a time.", ge=1
+        256, description="Most messages of a partition that are taken from the broker's answers at a time.", ge=1
     )
     multi_header: bool = Field(False, description="Headers become lists, so that names may repeat.")
     transaction_isolation_level: Literal["read_uncommitted", "read_committed"] = Field(
@@ -130,7 +130,7 @@ class KafkaInput:
         reader = Reader(
             consumer,
             limit=max(self._config.checkpoint_limit, self._config.batching.count),
-            wave=self._config.fetch_buffer_cap,
+            buffer=self._config.fetch_buffer_cap,
             share=1 if self._config.batching.active else 1 << 30,  # a batch policy counts single messages
             multi_header=self._config.multi_header,
             with_positions=self._broadcast is not None,

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -52,19 +52,17 @@ class Ticket:
         if error is not None:
             self.failed[index] = error
         self.remaining -= 1
-        if not self.remaining and not self.done.done():
+        if not self.remaining:
+            self.finish()
+
+    def finish(self) -> None:
+        """All are through or refused: wake the write, unless it was cancelled."""
+        if not self.done.done():
             self.done.set_result(None)
 
 
-class Record(NamedTuple):
-    """A message on its way, and whose it is."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    ticket: Ticket
-    place: int
-    """Where the message stands in the batch of its write."""
+Record = tuple[bytes | None, bytes | None, Headers, Ticket, int]
+"""Key, value and headers of a message on its way; the ticket of its write, and its place in that write's batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Patience:
 class Lane:
     """One partition of one topic."""
 
-    __slots__ = ("_most", "_patience", "_producers", "_task", "_well", "partition", "queue", "topic")
+    __slots__ = ("_most", "_patience", "_producers", "_task", "_well", "asleep", "partition", "queue", "topic")
 
     def __init__(self, producers: Producers, patience: Patience, topic: str, partition: int) -> None:
         self._producers, self._patience = producers, patience
@@ -90,12 +88,18 @@ class Lane:
         self._most = 1 << 30
         self._well = 0
         self._task: asyncio.Task[None] | None = None
+        self.asleep = True
 
     def add(self, record: Record) -> None:
         """Queue a record; it leaves with the next batch."""
         self.queue.append(record)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        if self.asleep:
+            self.wake()
+
+    def wake(self) -> None:
+        """Something was queued while nothing was under way."""
+        self.asleep = False
+        self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         """Until the queue is empty."""
@@ -103,7 +107,7 @@ class Lane:
             while self.queue:
                 await self._next()
         finally:
-            self._task = None
+            self.asleep, self._task = True, None
 
     async def _next(self) -> None:
         loop = asyncio.get_running_loop()
@@ -162,13 +166,15 @@ class Lane:
 
     def _fill(self, producer: AIOKafkaProducer) -> tuple[BatchBuilder, list[Record]]:
         builder = producer.create_batch()
-        queue, append, most = self.queue, builder.append, self._most
+        append = builder._builder.append  # the wrapper around it only serializes what is bytes already
+        queue, most = self.queue, self._most
         records: list[Record] = []
         while queue and len(records) < most:
-            record = queue[0]
-            if append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+            key, value, headers, _ticket, _place = queue[0]
+            if append(len(records), None, key, value, headers) is None:
                 break
             records.append(queue.popleft())
+        builder._relative_offset = len(records)
         builder.close()  # an open batch would wait for more
         return builder, records
 
@@ -176,7 +182,10 @@ class Lane:
 
     def _went_well(self, records: list[Record]) -> None:
         for record in records:
-            record.ticket.settle(record.place, None)
+            ticket = record[3]
+            ticket.remaining -= 1
+            if not ticket.remaining:
+                ticket.finish()
         if self._most < 1 << 30:
             self._well += 1
             if self._well >= GROW_AFTER:
@@ -190,14 +199,14 @@ class Lane:
             self._most = max(1, len(records) // 2)
             self.queue.extendleft(reversed(records))
         else:
-            record = records[0]
-            record.ticket.settle(record.place, _refusal(error, self.topic, self.partition))
+            *_, ticket, place = records[0]
+            ticket.settle(place, _refusal(error, self.topic, self.partition))
 
     def _fail(self, records: list[Record], error: Exception) -> None:
         """Refuse these and all that wait behind them."""
         reason = error if isinstance(error, NotConnected | Stopping) else _refusal(error, self.topic, self.partition)
-        for record in [*records, *self._all()]:
-            record.ticket.settle(record.place, reason)
+        for *_, ticket, place in [*records, *self._all()]:
+            ticket.settle(place, reason)
 
     def _all(self) -> list[Record]:
         records = list(self.queue)

@@ -100,8 +100,8 @@ class Ledger:
 
     @property
     def pressing(self) -> bool:
-        """Whether a commit should not wait for its period: much is due, or the next batch waits for it."""
-        return self.due is not None and (self._done - self._committed >= self.share or bool(self._waiting))
+        """Whether the next batch waits for a commit."""
+        return bool(self._waiting) and self.due is not None
 
     def committed(self, total: int) -> None:
         """The commit of `due` went well."""

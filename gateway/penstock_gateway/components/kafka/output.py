@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from penstock_gateway.batching import BatchPolicy
 from penstock_gateway.components.kafka import client
-from penstock_gateway.components.kafka.lanes import Patience, Record, Ticket
-from penstock_gateway.components.kafka.partitioners import PARTITIONERS, Choose
+from penstock_gateway.components.kafka.encoder import Encoder, HeaderFilter, Text
+from penstock_gateway.components.kafka.lanes import Patience, Ticket
+from penstock_gateway.components.kafka.partitioners import PARTITIONERS
 from penstock_gateway.components.kafka.producers import Producers
-from penstock_gateway.components.kafka.records import Headers, header_value, is_tombstone, size_of
 from penstock_gateway.components.kafka.settings import ClientConfig
 from penstock_gateway.components.kafka.topic_lanes import Lanes
 from penstock_gateway.errors import BatchError, NotConnected, PenstockError, Stopping, WriteError
-from penstock_gateway.language.errors import EvaluationError
-from penstock_gateway.message import Batch, Message
+from penstock_gateway.message import Batch
 from penstock_gateway.registry import Context, Interpolated, Kind, component
 from penstock_gateway.units import Duration
 
-_META_ONLY = re.compile(r"""\$\{!\s*(?:(?:meta|metadata)\("([^"\\]+)"\)|@([A-Za-z_][A-Za-z0-9_]*))\s*\}""")
 CLOSE_TIMEOUT = 5.0
 """Seconds that closing waits for what is on its way."""
 MOST_BATCH_BYTES = 262_144
@@ -119,14 +115,16 @@ class KafkaOutput:
     def __init__(self, config: KafkaOutputConfig, context: Context) -> None:
         self._config, self._context = config, context
         self.max_in_flight = config.max_in_flight
-        self._topic = _text(context, config.topic, "topic")
-        self._key = _text(context, config.key, "key") if config.key else None
-        self._partition = _text(context, config.partition, "partition") if config.partition else None
-        self._excluded = tuple(config.metadata.exclude_prefixes)
-        self._static: Headers = [(name, value.encode()) for name, value in config.static_headers.items()]
-        self._choose: Choose | None = None
-        if config.partitioner != "manual":
-            self._choose = PARTITIONERS[config.partitioner](context.random)
+        self._topic = Text(context, config.topic, "topic")
+        self._partitioner = None if config.partitioner == "manual" else PARTITIONERS[config.partitioner](context.random)
+        self._encoder = Encoder(
+            self._topic,
+            Text(context, config.key, "key") if config.key else None,
+            Text(context, config.partition, "partition") if config.partition else None,
+            HeaderFilter(config.metadata.exclude_prefixes, config.static_headers),
+            self._partitioner,
+            config.max_msg_bytes,
+        )
         self._producers: Producers | None = None
         self._lanes: Lanes | None = None
         client.prepare()
@@ -135,51 +133,22 @@ class KafkaOutput:
         """Start a producer, and look at the topic when it is known beforehand; raises NotConnected."""
         if self._producers is None or self._lanes is None:
             self._producers = Producers(self._config.arguments(), self._config.producer_settings(), self._context.log)
-            self._lanes = Lanes(self._producers, self._config.patience(), self._choose, self._config.timeout)
+            self._lanes = Lanes(self._producers, self._config.patience(), self._partitioner, self._config.timeout)
         await self._producers.start()
-        constant = _constant(self._context, self._config.topic)
-        if constant is not None:
-            await self._lanes.look_up(constant)
+        if self._topic.constant is not None:
+            await self._lanes.look_up(self._topic.constant)
 
     async def write(self, batch: Batch) -> None:
         """All messages enter their lanes before the first suspension; then one wait for the brokers' answers."""
-        lanes = self._lanes
-        if lanes is None:
+        if self._lanes is None:
             raise NotConnected("not connected")
+        if not batch:
+            return
         ticket = Ticket(len(batch), asyncio.get_running_loop().create_future())
-        for index, message in enumerate(batch):
-            try:
-                self._enter(lanes, ticket, batch, index, message)
-            except WriteError as error:
-                ticket.settle(index, error)
+        self._encoder.enter(batch, ticket, self._lanes)
         await ticket.done
         if ticket.failed:
             raise self._verdict(ticket.failed, len(batch))
-
-    def _enter(self, lanes: Lanes, ticket: Ticket, batch: Batch, index: int, message: Message) -> None:
-        key = None
-        try:
-            topic = self._topic(batch, index)
-            if self._key is not None:
-                key = _bytes(self._key(batch, index)) or None
-            partition = None if self._partition is None else _number(self._partition(batch, index))
-        except EvaluationError as error:
-            raise WriteError(f"interpolation error: {error}") from error
-        headers = self._headers(message)
-        value = None if is_tombstone(message) else message.raw
-        size = size_of(key, value, headers)
-        if size > self._config.max_msg_bytes:
-            raise WriteError(f"the message takes {size} bytes, more than max_msg_bytes ({self._config.max_msg_bytes})")
-        lanes.add(str(topic), partition, Record(key, value, headers, ticket, index))
-
-    def _headers(self, message: Message) -> Headers:
-        excluded = self._excluded
-        headers: Headers = [
-            (name, header_value(value))
-            for name, value in message.meta.items()
-            if not (excluded and name.startswith(excluded))
-        ]
-        return [*headers, *self._static] if self._static else headers
 
     def _verdict(self, failed: dict[int, Exception], count: int) -> PenstockError:
         """Nothing arrived because the broker is away: connect again. Otherwise the messages, or the batch, were refused."""
@@ -198,41 +167,3 @@ class KafkaOutput:
             await self._lanes.close(CLOSE_TIMEOUT)
         if self._producers is not None:
             await self._producers.close()
-
-
-Evaluate = Callable[[Batch, int], Any]
-
-
-def _constant(context: Context, text: str) -> str | None:
-    constant: str | None = context.interpolation(text).constant
-    return constant
-
-
-def _text(context: Context, text: str, field: str) -> Evaluate:
-    """A field that may be computed. A lone metadata reference is read directly: faster, and bytes stay bytes."""
-    compiled = context.interpolation(text, field)
-    constant = compiled.constant
-    if constant is not None:
-        return lambda batch, index: constant
-    found = _META_ONLY.fullmatch(text)
-    if found is None:
-        evaluate: Evaluate = compiled.evaluate
-        return evaluate
-    name = found[1] or found[2]
-
-    def read(batch: Batch, index: int) -> Any:
-        value = batch[index].meta.get(name)
-        return value if isinstance(value, str | bytes) else compiled.evaluate(batch, index)
-
-    return read
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
-
-
-def _number(value: str | bytes) -> int:
-    text = _bytes(value).decode("ascii", "replace").strip()
-    if not text.isdigit():
-        raise WriteError(f"partition {text!r} is not a number from 0 upwards")
-    return int(text)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-Choose = Callable[[bytes | None, int], int]
+Partitioner = Callable[[bytes | None, int], int]
 """(key or None, number of partitions) → partition."""
 
 _FNV_OFFSET, _FNV_PRIME, _32 = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 
-@lru_cache(maxsize=65536)
 def fnv1a(key: bytes) -> int:
     """FNV-1a, 32 bits, unsigned."""
     number = _FNV_OFFSET
@@ -24,7 +23,6 @@ def fnv1a(key: bytes) -> int:
     return number
 
 
-@lru_cache(maxsize=65536)
 def murmur2(key: bytes) -> int:
     """MurmurHash2 with Kafka's seed, 32 bits, unsigned."""
     factor = 0x5BD1E995
@@ -41,36 +39,28 @@ def murmur2(key: bytes) -> int:
     return number ^ (number >> 15)
 
 
-def fnv1a_hash(random: Callable[[], float]) -> Choose:
-    """Sarama's `NewHashPartitioner`."""
-
-    def choose(key: bytes | None, count: int) -> int:
-        if not key:
-            return int(random() * count)
-        number = fnv1a(key)
-        signed = number - (1 << 32) if number >> 31 else number
-        return abs(signed) % count  # Go's remainder keeps the sign, and Sarama takes its absolute value
-
-    return choose
+@lru_cache(maxsize=65536)
+def fnv1a_partition(key: bytes, count: int) -> int:
+    """Sarama's `NewHashPartitioner`: Go's remainder keeps the sign, and Sarama takes its absolute value."""
+    number = fnv1a(key)
+    signed = number - (1 << 32) if number >> 31 else number
+    return abs(signed) % count
 
 
-def murmur2_hash(random: Callable[[], float]) -> Choose:
+@lru_cache(maxsize=65536)
+def murmur2_partition(key: bytes, count: int) -> int:
     """The Java client's partition of a key."""
+    return (murmur2(key) & 0x7FFFFFFF) % count
 
+
+def _hashing(hashed: Callable[[bytes, int], int], random: Callable[[], float]) -> Partitioner:
     def choose(key: bytes | None, count: int) -> int:
-        if not key:
-            return int(random() * count)
-        return (murmur2(key) & 0x7FFFFFFF) % count
+        return hashed(key, count) if key else int(random() * count)
 
     return choose
 
 
-def at_random(random: Callable[[], float]) -> Choose:
-    """Any partition."""
-    return lambda key, count: int(random() * count)
-
-
-def round_robin(random: Callable[[], float]) -> Choose:
+def round_robin(random: Callable[[], float]) -> Partitioner:
     """One after the other, beginning with the first."""
     following = 0
 
@@ -83,9 +73,9 @@ def round_robin(random: Callable[[], float]) -> Choose:
     return choose
 
 
-PARTITIONERS: dict[str, Callable[[Callable[[], float]], Choose]] = {
-    "fnv1a_hash": fnv1a_hash,
-    "murmur2_hash": murmur2_hash,
-    "random": at_random,
+PARTITIONERS: dict[str, Callable[[Callable[[], float]], Partitioner]] = {
+    "fnv1a_hash": lambda random: _hashing(fnv1a_partition, random),
+    "murmur2_hash": lambda random: _hashing(murmur2_partition, random),
+    "random": lambda random: lambda key, count: int(random() * count),
     "round_robin": round_robin,
 }

@@ -21,6 +21,8 @@ from penstock_gateway.registry import Delivery
 
 POLL = 0.5
 """Seconds one fetch waits for records."""
+MOST_AT_ONCE = 1000
+"""Records one fetch decodes: more would hold the loop for longer than two milliseconds."""
 SILENCE = 20.0
 """Seconds without any answer to fetches after which the brokers count as lost."""
 
@@ -33,7 +35,8 @@ class Reader:
 
     consumer: AIOKafkaConsumer
     limit: int
-    wave: int
+    buffer: int
+    """Messages per assigned partition that a fetch takes."""
     share: int
     multi_header: bool
     with_positions: bool
@@ -84,6 +87,8 @@ class Reader:
             while taken is not None:
                 wave.append(self._delivery(ledger, *taken))
                 taken = ledger.take()
+            if self.press is not None and ledger.pressing:
+                self.press()
         return wave
 
     def _delivery(self, ledger: Ledger, records: Sequence[Any], entry: Entry) -> Delivery:
@@ -122,7 +127,8 @@ class Reader:
             self._wake = None
 
     async def _get(self, partitions: list[TopicPartition]) -> tuple[int, Fetched]:
-        records = await self.consumer.getmany(*partitions, timeout_ms=int(POLL * 1000), max_records=self.wave)
+        most = min(MOST_AT_ONCE, self.buffer * max(1, len(self.ledgers)))
+        records = await self.consumer.getmany(*partitions, timeout_ms=int(POLL * 1000), max_records=most)
         return self.epoch, records
 
     def rouse(self) -> None:

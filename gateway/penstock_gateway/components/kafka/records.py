@@ -20,6 +20,8 @@ _RECORD_OVERHEAD = 21
 """Most bytes a record needs beside key, value and headers: five varints and the attributes."""
 _HEADER_OVERHEAD = 10
 """Most bytes a header needs beside its name and value."""
+BARE_SIZE = _BATCH_OVERHEAD + _RECORD_OVERHEAD
+"""Most bytes of a batch with one record beside that record's key, value and headers."""
 
 
 def _text(data: bytes | None) -> str | bytes:
@@ -34,20 +36,30 @@ def _text(data: bytes | None) -> str | bytes:
 def messages_of(records: Sequence[Any], source: str, end: int, *, multi_header: bool) -> Batch:
     """The messages of aiokafka's records of one partition; `end` is the end of its log when they were fetched."""
     batch: Batch = []
-    add = batch.append
+    add, origin = batch.append, tuple.__new__
+    topic, partition = records[0].topic, records[0].partition
     for record in records:
         offset, value, stamp, key = record.offset, record.value, record.timestamp, record.key
-        meta: dict[str, Any] = _headers_in(record.headers, multi_header) if record.headers else {}
         lag = end - offset - 1
-        meta["kafka_key"] = _text(key)
-        meta["kafka_topic"] = record.topic
-        meta["kafka_partition"] = record.partition
-        meta["kafka_offset"] = offset
-        meta["kafka_lag"] = lag if lag > 0 else 0
-        meta["kafka_timestamp_unix"] = stamp // 1000
-        meta["kafka_timestamp_ms"] = stamp
-        meta["kafka_tombstone_message"] = value is None
-        add(Message(value or b"", meta, Origin(source, offset)))
+        try:
+            key_text: str | bytes = key.decode() if key else ""
+        except UnicodeDecodeError:
+            key_text = key
+        meta: dict[str, Any] = {
+            "kafka_key": key_text,
+            "kafka_topic": topic,
+            "kafka_partition": partition,
+            "kafka_offset": offset,
+            "kafka_lag": lag if lag > 0 else 0,
+            "kafka_timestamp_unix": stamp // 1000,
+            "kafka_timestamp_ms": stamp,
+            "kafka_tombstone_message": value is None,
+        }
+        if record.headers:
+            meta = {**_headers_in(record.headers, multi_header), **meta}
+        add(
+            Message(value or b"", meta, origin(Origin, (source, offset)))
+        )  # without the detour through Origin's own __new__
     return batch
 
 
@@ -76,7 +88,7 @@ def is_tombstone(message: Message) -> bool:
 
 def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Most bytes a record can take on the wire, in a batch of its own and uncompressed."""
-    size = _BATCH_OVERHEAD + _RECORD_OVERHEAD
+    size = BARE_SIZE
     if key is not None:
         size += len(key)
     if value is not None:

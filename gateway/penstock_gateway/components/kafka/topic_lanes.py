@@ -9,17 +9,20 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from penstock_gateway.components.kafka.client import reason_of
 from penstock_gateway.components.kafka.lanes import Lane, Patience, Record
-from penstock_gateway.components.kafka.partitioners import Choose
+from penstock_gateway.components.kafka.partitioners import Partitioner
 from penstock_gateway.components.kafka.producers import Producers
 from penstock_gateway.errors import NotConnected, Stopping, WriteError
 
 
-class _Topic:
-    __slots__ = ("count", "lanes", "looking", "name", "waiting")
+class Topic:
+    """One topic: how many partitions it has (0: not known yet), its lanes, and what waits for that to be known."""
+
+    __slots__ = ("count", "lanes", "looking", "name", "ready", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.count = 0
+        self.ready = False
         self.lanes: dict[int, Lane] = {}
         self.waiting: list[tuple[int | None, Record]] = []
         self.looking: asyncio.Task[None] | None = None
@@ -28,29 +31,30 @@ class _Topic:
 class Lanes:
     """All lanes of one output."""
 
-    def __init__(self, producers: Producers, patience: Patience, choose: Choose | None, timeout: float) -> None:
-        self._producers, self._patience, self._choose, self._timeout = producers, patience, choose, timeout
-        self._topics: dict[str, _Topic] = {}
+    def __init__(
+        self, producers: Producers, patience: Patience, partitioner: Partitioner | None, timeout: float
+    ) -> None:
+        self._producers, self._patience, self._partitioner, self._timeout = producers, patience, partitioner, timeout
+        self._topics: dict[str, Topic] = {}
         self._watched: Any = None
 
-    def add(self, name: str, partition: int | None, record: Record) -> None:
-        """Put a record into its lane; WriteError when its partition does not exist."""
+    def topic(self, name: str) -> Topic:
+        """The topic of that name; `ready` when its partitions are known and nothing waits."""
         topic = self._topics.get(name)
         if topic is None:
-            topic = self._topics[name] = _Topic(name)
-        if not topic.count or topic.waiting:
+            topic = self._topics[name] = Topic(name)
+        if not topic.ready and topic.looking is None:
             self._refresh(topic)
-        if topic.count and not topic.waiting:
-            self._lane(topic, partition, record.key).add(record)
-            return
+        return topic
+
+    def park(self, topic: Topic, partition: int | None, record: Record) -> None:
+        """Keep a record until the topic's partitions are known."""
         topic.waiting.append((partition, record))
         if topic.looking is None:
             topic.looking = asyncio.create_task(self._look(topic))
 
-    def _lane(self, topic: _Topic, partition: int | None, key: bytes | None) -> Lane:
-        if partition is None:
-            assert self._choose is not None
-            partition = self._choose(key, topic.count)
+    def lane(self, topic: Topic, partition: int) -> Lane:
+        """The lane of a partition; WriteError when there is no such partition."""
         lane = topic.lanes.get(partition)
         if lane is None:
             if partition >= topic.count:
@@ -60,7 +64,7 @@ class Lanes:
             lane = topic.lanes[partition] = Lane(self._producers, self._patience, topic.name, partition)
         return lane
 
-    def _refresh(self, topic: _Topic) -> None:
+    def _refresh(self, topic: Topic) -> None:
         """Take the number of partitions from what is known now, and watch for changes of it."""
         cluster = self._producers.cluster
         if cluster is None:
@@ -71,6 +75,7 @@ class Lanes:
         found = cluster.partitions_for_topic(topic.name)
         if found:
             topic.count = len(found)
+            topic.ready = not topic.waiting
 
     def _changed(self, cluster: Any) -> None:
         for topic in self._topics.values():
@@ -80,13 +85,13 @@ class Lanes:
 
     async def look_up(self, name: str) -> None:
         """Learn a topic's partitions; NotConnected when it cannot be had."""
-        topic = self._topics.setdefault(name, _Topic(name))
+        topic = self.topic(name)
         try:
             await self._ask(topic)
         except WriteError as error:
             raise NotConnected(str(error)) from None
 
-    async def _look(self, topic: _Topic) -> None:
+    async def _look(self, topic: Topic) -> None:
         reason: Exception | None = None
         try:
             await self._ask(topic)
@@ -95,16 +100,19 @@ class Lanes:
         topic.looking = None
         waiting, topic.waiting = topic.waiting, []
         for partition, record in waiting:
-            refusal = reason
-            if refusal is None:
-                try:
-                    self._lane(topic, partition, record.key).add(record)
-                    continue
-                except WriteError as error:
-                    refusal = error
-            record.ticket.settle(record.place, refusal)
+            key, _value, _headers, ticket, place = record
+            try:
+                if reason is not None:
+                    raise reason
+                if partition is None:
+                    assert self._partitioner is not None
+                    partition = self._partitioner(key, topic.count)
+                self.lane(topic, partition).add(record)
+            except (WriteError, NotConnected, Stopping) as refused:
+                ticket.settle(place, refused)
+        topic.ready = bool(topic.count)
 
-    async def _ask(self, topic: _Topic) -> None:
+    async def _ask(self, topic: Topic) -> None:
         try:
             async with asyncio.timeout(max(5.0, self._timeout)):
                 producer = await self._producers.current()
@@ -126,8 +134,8 @@ class Lanes:
         for topic in list(self._topics.values()):
             if topic.looking is not None:
                 topic.looking.cancel()
-            for _, record in topic.waiting:
-                record.ticket.settle(record.place, Stopping())
+            for _partition, (*_, ticket, place) in topic.waiting:
+                ticket.settle(place, Stopping())
             topic.waiting = []
             for lane in topic.lanes.values():
                 await lane.close(deadline)
