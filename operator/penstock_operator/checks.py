@@ -155,7 +155,13 @@ def _secrets_may_be_read(world: World, api: StreamAPI) -> Finding | None:
     return None
 
 
+def _names_are_free(world: World, api: StreamAPI) -> Finding | None:
+    taken = world.conflicts.get(api.meta.name)
+    return Finding("NameConflict", taken) if taken else None
+
+
 API_ACCEPTED: tuple[Check[StreamAPI], ...] = (
+    _names_are_free,
     _spec_is_valid,
     _path_is_free,
     _configurations_are_valid,

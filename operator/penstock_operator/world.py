@@ -108,6 +108,8 @@ class World:
     config_maps: Mapping[Name, Mapping[str, str]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gateways: Mapping[Name, GatewayFacts] = field(default_factory=dict)
+    conflicts: Mapping[Name, str] = field(default_factory=dict)
+    """For each API whose children cannot be made because a name is taken: what to do about it."""
     known: frozenset[str] = NEEDED
     settings: Settings = field(default_factory=Settings)
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
@@ -218,6 +220,7 @@ class Store:
     def __init__(self, settings: Settings | None = None) -> None:
         self._tables: dict[str, dict[Name, Any]] = {kind: {} for kind in NEEDED}
         self._gateways: dict[Name, GatewayFacts] = {}
+        self._conflicts: dict[Name, str] = {}
         self._compiled: dict[str, Compiled] = {}
         self._known: set[str] = set()
         self._settings = settings or Settings()
@@ -244,6 +247,15 @@ class Store:
             self._gateways[name] = facts
         self._world = None
 
+    def observe_conflict(self, name: Name, message: str) -> bool:
+        """A name that an API needs is taken; "" = not any more. Whether that is new."""
+        if self._conflicts.get(name, "") == message:
+            return False
+        self._conflicts = {api: text for api, text in self._conflicts.items() if api != name}
+        self._conflicts |= {name: message} if message else {}
+        self._world = None
+        return True
+
     def observe_compiled(self, compiled: Mapping[str, Compiled]) -> None:
         """What the configuration language says, by digest; replaces everything said before."""
         self._compiled = dict(compiled)
@@ -253,6 +265,11 @@ class Store:
         """A complete list of one kind: what is not in it is gone."""
         self._tables[kind] = dict(_reduced(kind, document) for document in listed)
         self._known.add(kind)
+        self._world = None
+
+    def doubt(self, kind: str) -> None:
+        """A kind cannot be listed any more: nothing is decided until it was."""
+        self._known.discard(kind)
         self._world = None
 
     def snapshot(self) -> World:
@@ -267,6 +284,7 @@ class Store:
                 dict(tables["ConfigMap"]),
                 {name.name: labels for name, labels in tables["Namespace"].items()},
                 dict(self._gateways),
+                self._conflicts,
                 frozenset(self._known),
                 self._settings,
                 dict(self._compiled),
