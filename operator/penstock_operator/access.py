@@ -21,6 +21,7 @@ VERSION = 1
 SHARD_LIMIT = 3_000
 """Above so many keys an API's records are spread over sixteen shards by the first digit of the digest."""
 MOST_KEYS = 50_000
+NEVER = "Never"
 
 Standing = Literal["Granted", "PolicyNotFound", "PolicyInvalid", "RefNotPermitted", "PolicyDraft", "TooManyKeys"]
 
@@ -187,10 +188,20 @@ def _issued(key: Key, digests: list[str], now: float) -> float:
 
 
 def expires(world: World, key: Key, credential: Credential) -> float | None:
-    """The earlier of `expirationTime` and the credential's issue plus the shortest `keyExpiry` of the policies it holds."""
-    if key.spec is None:
-        return None
-    ends = [quantities.instant(key.spec.expiration_time)] if key.spec.expiration_time else []
+    """The earlier of `expirationTime` and the end that the policies set for this credential; None = never."""
+    ends = [quantities.instant(key.spec.expiration_time)] if key.spec and key.spec.expiration_time else []
+    by_policies = end_by_policies(world, key, credential)
+    return min([*ends, *([] if by_policies is None else [by_policies])], default=None)
+
+
+def end_by_policies(world: World, key: Key, credential: Credential) -> float | None:
+    """The credential's issue plus the shortest `keyExpiry` of its policies. It is set once: what the status says of the same credential
+    stands, whatever became of the policies."""
+    status = key.meta.status
+    settled = status.get("credentialExpirationTime")
+    if settled and status.get("fingerprint") == keys.fingerprint(credential.digest):
+        return None if settled == NEVER else quantities.instant(str(settled))
+    ends = []
     for name in policies_of(key):
         policy = world.policies.get(name)
         if policy is not None and policy.spec is not None and policy.spec.key_expiry:

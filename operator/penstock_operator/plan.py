@@ -171,8 +171,9 @@ def access_documents(world: World, api: StreamAPI, path: str, now: float) -> Ite
 
 
 def revision(documents: Iterable[Document]) -> str:
-    """Names the hot documents of one API."""
-    return render.digest([document.body for document in documents if document.kind != "pipeline"])
+    """Names the hot documents of one API, in the same way as the gateway that holds them."""
+    files = {document.path: render.encode(document.body) for document in documents if document.kind != "pipeline"}
+    return gateway_access.revision(files)
 
 
 def _api_programmed(world: World, api: StreamAPI, expected: str | None, held: str) -> Finding | None:
@@ -385,11 +386,20 @@ def _key_fields(
         "credentialID": last.id if last else None,
         "fingerprint": keys.fingerprint(last.digest) if last else None,
         "expirationTime": quantities.show_instant(end) if end is not None else None,
+        "credentialExpirationTime": _settled(world, key, last, held),
         "lastRotatedTime": quantities.show_instant(last.issued) if last and last.issued else None,
         "policies": listed,
         "effective": list(_effective(world, held))[:MOST_EFFECTIVE],
         "binding": {"name": access.secret_name(key).name} if access.is_generated(key) else None,
     }
+
+
+def _settled(world: World, key: Key, last: access.Credential | None, held: tuple[access.Holding, ...]) -> str | None:
+    """The end that the policies set for the credential, once all of them are known."""
+    if last is None or any(holding.standing != "Granted" for holding in held):
+        return None
+    end = access.end_by_policies(world, key, last)
+    return access.NEVER if end is None else quantities.show_instant(end)
 
 
 def _effective(world: World, held: tuple[access.Holding, ...]) -> Iterable[dict[str, Any]]:

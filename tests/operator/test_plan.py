@@ -195,6 +195,7 @@ def check_rest(then: dict[str, Any], last: Plan, plans: list[Plan]) -> None:
     if "status" in then:
         assert last.status is None if then["status"] is None else last.status is not None
         assert_within(then["status"] or None, last.status if then["status"] else None, "status")
+    assert not set(then.get("without", ())) & set(last.status or {})
     if "events" in then:
         assert [event.reason for event in last.events] == then["events"]
     if "nudge" in then:

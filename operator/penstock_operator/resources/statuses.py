@@ -119,6 +119,8 @@ class KeyStatus(Status):
     """First twelve hexadecimal digits of the credential's SHA-256."""
     expiration_time: Stamp | None = None
     """When the credential expires, all policies considered."""
+    credential_expiration_time: Stamp | None = None
+    """The end that the policies set when the credential came in, or `Never`."""
     last_rotated_time: Stamp | None = None
     """When the credential came in."""
     policies: Annotated[list[Line], Items(16)] | None = None
