@@ -127,6 +127,8 @@ class _Session:
     async def run(self) -> int:
         """Plan, serve, follow, drain."""
         applied = self._pass()
+        if not applied.world.apis:
+            self.say(f"there is no StreamAPI in {self.options.folder} yet")
         host = self.options.host
         gateway = Gateway(self.options.state, host=host, port=self.port, admin_port=self.options.admin_port)
         try:

@@ -85,17 +85,25 @@ def _text(path: Path) -> str:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """The YAML files at or below a path in a stable order; hidden files and folders are passed over."""
+    """The YAML files at or below a path in a stable order; hidden files and folders are passed over, links to folders not followed."""
     if path.is_file():
         yield path
         return
-    for child in sorted(path.iterdir()) if path.is_dir() else ():
+    for child in _children(path):
         if child.name.startswith("."):
             continue
         if child.is_dir():
-            yield from files(child)
+            if not child.is_symlink():
+                yield from files(child)
         elif child.suffix in SUFFIXES:
             yield child
+
+
+def _children(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError:  # it went while we looked
+        return []
 
 
 def is_source(path: Path, folder: Path) -> bool:

@@ -301,3 +301,21 @@ def test_a_key_that_is_written_twice_in_a_mapping_is_named_c46(place: Place) -> 
     (problem,) = place.cluster.apply().problems
     assert problem.rule == "duplicate-key"
     assert problem.line == 8
+
+
+def test_links_to_folders_are_not_followed(place: Place) -> None:
+    (place.folder / "deep" / "round").symlink_to(place.folder)
+    (place.folder / "linked.yaml").symlink_to(place.folder / "orders.yaml")
+    (problem,) = place.cluster.apply().problems
+    assert "is written twice" in problem.text
+
+
+def test_names_cannot_leave_the_state_folder_c33(place: Place, tmp_path: Path) -> None:
+    place.write("evil.yaml", MOBILE.replace("{name: mobile}", "{name: mobile, namespace: ../../../x}"))
+    place.write(
+        "map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {../../../y: z, '..': z, good: z}\n"
+    )
+    place.write("orders.yaml", ORDERS + "  files: [{name: f, configMapRef: {name: m}}]\n")
+    place.cluster.apply()
+    assert sorted(path.name for path in (place.state / "files/default.orders/f").iterdir()) == ["good"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".penstock", "files"]
