@@ -7,30 +7,34 @@ hold what was used, never the limit, so an edit of a limit takes effect at once 
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 SLOTS = 128
 """Slots of a sliding window: the oldest is counted whole, so a window never lets through more, and at most 1/128 less."""
 
 
 class SlidingWindow:
-    """Counts events; asks how many lie in the last `window` seconds. Memory: one pair for each slot in use, at most 129."""
+    """Counts events; asks how many lie in the last `window` seconds. Memory: an entry for each slot in use, at most 129."""
 
-    __slots__ = ("_slots", "_total", "_width", "window")
+    __slots__ = ("_last", "_slots", "_total", "_width", "window")
 
     def __init__(self, window: float) -> None:
         self.window = window
         self._width = window / SLOTS
-        self._slots: deque[list[int]] = deque()
+        self._slots: dict[int, int] = {}
+        """Slot → events, in the order of time."""
+        self._last = -1
         self._total = 0
 
     def _advance(self, now: float) -> int:
         slot = int(now / self._width)
-        if self._slots and slot < self._slots[-1][0]:
-            slot = self._slots[-1][0]
-        while self._slots and self._slots[0][0] < slot - SLOTS:
-            self._total -= self._slots.popleft()[1]
+        if slot <= self._last:
+            return self._last
+        self._last = slot
+        slots = self._slots
+        while slots and (first := next(iter(slots))) < slot - SLOTS:
+            self._total -= slots.pop(first)
         return slot
 
     def used(self, now: float) -> int:
@@ -41,10 +45,7 @@ class SlidingWindow:
     def add(self, now: float, count: int = 1) -> None:
         """Count events."""
         slot = self._advance(now)
-        if self._slots and self._slots[-1][0] == slot:
-            self._slots[-1][1] += count
-        else:
-            self._slots.append([slot, count])
+        self._slots[slot] = self._slots.get(slot, 0) + count
         self._total += count
 
     def wait(self, now: float, limit: int) -> float:
@@ -53,7 +54,7 @@ class SlidingWindow:
         excess = self._total - limit + 1
         if excess <= 0:
             return 0.0
-        for start, count in self._slots:
+        for start, count in self._slots.items():
             excess -= count
             if excess <= 0:
                 return max(0.0, (start + SLOTS + 1) * self._width - max(now, slot * self._width))
@@ -96,7 +97,7 @@ def share(limit: int, replicas: int) -> int:
     return max(1, limit // replicas)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Usage:
     """What one consumer used at one API on this replica. `free` holds the instants until which a reconnect is not counted."""
 
@@ -104,7 +105,7 @@ class Usage:
     quota: QuotaWindow = field(default_factory=QuotaWindow)
     connections: int = 0
     held: int = 0
-    free: deque[float] = field(default_factory=deque)
+    free: tuple[float, ...] = ()
 
     def window(self, now: float, window: float) -> SlidingWindow:
         """The sliding window for a rate, of that length."""
@@ -118,8 +119,7 @@ class Usage:
         return fresh and self.rate.used(now) == 0 and self.quota.used(now, 0) == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a consumer stands with one limit: for the headers. `reset` in seconds, infinite = never."""
 
     name: str

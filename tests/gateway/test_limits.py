@@ -59,7 +59,8 @@ def test_never_more_than_the_limit_in_any_window(limit: int, width: float, steps
             wait = window.wait(now, limit)
             assert 0 < wait <= width * 129 / 128 + 1e-6
             later = SlidingWindow(width)
-            later._slots.extend([list(pair) for pair in window._slots])
+            later._slots.update(window._slots)
+            later._last = window._last
             later._total = window._total
             assert admit(later, limit, now + wait * 1.000001 + 1e-9)
     for first, start in enumerate(passed):

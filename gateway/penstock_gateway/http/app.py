@@ -28,7 +28,6 @@ from penstock_gateway.hub.hub import Hub
 from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import OutletOptions, Route
 
-_FORGET_SECONDS = 60.0
 _SECOND_LOOK = 0.15
 """A document that cannot be read is read again after this time before it denies: it may be half written."""
 
@@ -55,7 +54,6 @@ class App:
         self.state = State(pod, randomness)
         self.doors = Doors(metrics, self.state, self.site)
         self._listener = Listener(self.doors.handle, metrics.gateway, most, self._tick)
-        self._swept = 0.0
         self._watcher: asyncio.Task[None] | None = None
 
     def site(self, api: str) -> Site:
@@ -127,9 +125,7 @@ class App:
         return closed
 
     def _tick(self, now: float) -> None:
-        if now - self._swept >= _FORGET_SECONDS:
-            self._swept = now
-            self.state.sweep(now)
+        self.state.sweep(now)
 
     def status(self) -> dict[str, Any]:
         """Which documents are in force, for `/status`; no secret."""

@@ -25,6 +25,9 @@ HELD = 1000
 FREE_FOR = 60.0
 """Seconds for which a reconnect after a close by the gateway is not counted."""
 
+FREE_MOST = 1000
+"""Such reconnects one consumer may have open."""
+
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="{}"')
 
 
@@ -78,7 +81,7 @@ class Grant:
     def excuse(self, now: float) -> None:
         """The gateway closed this stream by itself: one reconnect soon is not counted."""
         if self._usage is not None:
-            self._usage.free.append(now + FREE_FOR)
+            self._usage.free = (*self._usage.free[-FREE_MOST + 1 :], now + FREE_FOR)
 
     def headers(self) -> list[tuple[str, str]]:
         """`RateLimit` and `RateLimit-Policy`."""
@@ -233,11 +236,12 @@ def _within_limits(head: Head, document: ApiDocument, holder: Holder, state: Sta
 
 
 def _excused(head: Head, usage: Usage, now: float) -> bool:
-    while usage.free and usage.free[0] <= now:
-        usage.free.popleft()
+    if not usage.free:
+        return False
+    usage.free = tuple(until for until in usage.free if until > now)
     if not usage.free or not head.lasting or not head.resumes():
         return False
-    usage.free.popleft()
+    usage.free = usage.free[1:]
     return True
 
 

@@ -69,9 +69,10 @@ class ApiUsage:
             found = self.consumers[uid] = Usage()
         return found
 
-    def sweep(self, now: float) -> None:
-        """Forget consumers that used nothing that still counts."""
-        for uid in [uid for uid, usage in self.consumers.items() if usage.idle(now)]:
+    def forget(self, uid: str, now: float) -> None:
+        """Forget a consumer that used nothing that still counts."""
+        usage = self.consumers.get(uid)
+        if usage is not None and usage.idle(now):
             del self.consumers[uid]
 
 
@@ -85,6 +86,7 @@ class State:
         self._apis: dict[str, ApiUsage] = {}
         self._pod = pod
         self._count = 0
+        self._unswept: list[tuple[ApiUsage, str]] = []
 
     def api(self, api: str) -> ApiUsage:
         """The usage of an API."""
@@ -100,10 +102,13 @@ class State:
         self.recent.append(Decision(decision, now.wall, api, consumer, code))
         return decision
 
-    def sweep(self, now: float) -> None:
-        """Forget what does not matter any more; called every few seconds."""
-        for api in self._apis.values():
-            api.sweep(now)
+    def sweep(self, now: float, most: int = 2000) -> None:
+        """Forget what does not matter any more; called every second, looks at so many consumers and goes on next time."""
+        if not self._unswept:
+            self._unswept = [(api, uid) for api in self._apis.values() for uid in api.consumers]
+        for api, uid in self._unswept[-most:]:
+            api.forget(uid, now)
+        del self._unswept[-most:]
 
 
 def address_group(remote: str) -> str:
