@@ -1,5 +1,5 @@
 """The functions of the mapping language that need no message; importing this package registers them all."""
 
-from penstock_gateway.language.functions import caches, general, ids
+from penstock_gateway.language.functions import caches, fake, general, ids
 
-__all__ = ["caches", "general", "ids"]
+__all__ = ["caches", "fake", "general", "ids"]

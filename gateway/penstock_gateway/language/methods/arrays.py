@@ -236,9 +236,8 @@ def _class(value: Value) -> str:
 
 
 def _sort_key(value: Value) -> Any:
-    """A string sorts by its bytes, which for valid text is the order of its characters."""
     if type(value) is str:
-        return value if value.isascii() else bytes_of(value).decode("utf-8", "surrogateescape")
+        return value  # the order of code points is the order of their UTF-8 bytes
     return text_of(value) if type(value) is bytes else get_number(value)
 
 
