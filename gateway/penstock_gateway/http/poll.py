@@ -54,6 +54,8 @@ async def _take(request: web.BaseRequest, outlet: CompeteOutlet, grant: Grant) -
             return _late()
         if job is None:
             return _closed()
+        if not job.bodies:
+            return _late()
         response = _answer(job.bodies)
         await response.prepare(request)
         await response.write_eof()

@@ -211,6 +211,13 @@ class CompeteOutlet:
         if wire is not None:
             self._dismiss(client, wire.farewell(retry, None), "moved")
 
+    def release(self) -> None:
+        """Let requests that wait for a batch go without one: the gateway is about to stop."""
+        for taker in tuple(self._takers):
+            if not taker.job.done():
+                self._idle.pop(taker, None)
+                taker.job.set_result(Job([], self._loop.create_future()))
+
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _free(self, client: Client | Taker) -> None:

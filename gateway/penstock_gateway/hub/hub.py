@@ -61,6 +61,8 @@ class Hub:
 
     async def drain(self, jitter: float) -> None:
         """Move all clients off, evenly over `jitter` seconds, in random order; each is asked to come back at once or within a second."""
+        for outlet in self._outlets.values():
+            outlet.release()
         clients = [(outlet, client) for outlet in self._outlets.values() for client in outlet.clients]
         shuffled = secrets.SystemRandom()
         shuffled.shuffle(clients)

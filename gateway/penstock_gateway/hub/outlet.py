@@ -235,13 +235,19 @@ class BroadcastOutlet:
                     return page
                 poll.woken.clear()
                 try:
-                    await asyncio.wait_for(poll.woken.wait(), end - self._loop.time())
+                    await asyncio.wait_for(poll.woken.wait(), 0 if poll.released else end - self._loop.time())
                 except TimeoutError:
                     return Page([], self._pen().write(poll.cursor) if poll.cursor else "")
             return None
         finally:
             self._polls.pop(poll, None)
             self.counters.connections.add("poll", -1)
+
+    def release(self) -> None:
+        """Let requests that wait go with an empty page: the gateway is about to stop."""
+        for poll in self._polls:
+            poll.released = True
+            poll.woken.set()
 
     def _start_poll(self, poll: Poll, claim: Claim | None) -> None:
         if claim is None:

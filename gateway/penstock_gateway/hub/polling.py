@@ -75,6 +75,7 @@ class Poll:
     seq: int
     cursor: Cursor | None = None
     gap: str = ""
+    released: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def page(self, ring: Ring, pen: Pen | None) -> Page | None:

@@ -183,6 +183,16 @@ async def test_get_at_the_end_of_the_stream_is_503(edge: Edge) -> None:
     assert (answer.status, await body(answer)) == (503, b"Server closed\n")
 
 
+async def test_draining_answers_who_waits(edge: Edge) -> None:
+    """D15: no request fails because a pod goes."""
+    outlet = edge.outlet(COMPETE)
+    asking = get(edge)
+    await eventually(lambda: waits(outlet))
+    await edge.hub.drain(jitter=0.0)
+    assert (await asking).status == 408
+    await eventually(lambda: not waits(outlet))
+
+
 async def test_an_abandoned_get_takes_no_message(edge: Edge) -> None:
     """Bento loses it; a client that left while it waited is passed over."""
     outlet = edge.outlet(COMPETE)

@@ -64,6 +64,18 @@ async def test_live_has_no_cursor(edge: Edge) -> None:
     assert "penstock-cursor" not in page.headers
 
 
+async def test_draining_answers_who_waits(edge: Edge) -> None:
+    """D15: no request fails because a pod goes."""
+    outlet = edge.outlet()
+    begin(outlet)
+    asking = asyncio.create_task(get(edge))
+    await eventually(lambda: outlet.counters.connections.get("poll"))
+    await edge.hub.drain(jitter=0.0)
+    page = await asking
+    assert page.status == 408
+    assert page.headers["penstock-cursor"]
+
+
 async def test_beyond_the_history_is_a_gap(edge: Edge) -> None:
     outlet = edge.outlet(replace(RESUME, size=0), SHORT)
     begin(outlet)

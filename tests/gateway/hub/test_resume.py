@@ -257,6 +257,35 @@ async def test_merging_pipelines_repeat_rather_than_lose(edge: Edge) -> None:
         assert [event.data for event in await again.take(min(len(want), 2))] == want[:2]
 
 
+async def test_long_cursors_stand_on_the_last_event_of_a_write(edge: Edge) -> None:
+    """With many partitions a cut may repeat what one write held, but loses nothing."""
+    sources = [f"t/{number}" for number in range(40)]
+    outlet = edge.outlet()
+    begin(outlet, sources)
+    reader = await edge.events()
+    await eventually(lambda: outlet.clients)
+    for source in sources:
+        await feed(outlet, source, 0, *[f"{source}:{offset}" for offset in range(10)])
+    events = await reader.take(400)
+    assert len(reader.last_id) > 64
+    at = next(index for index, event in enumerate(events) if event.id != events[0].id)
+    again = await edge.events(last_id=events[at].id)
+    rest = {event.data for event in await again.take(399 - at)}
+    assert rest | {event.data for event in events[: at + 1]} == {
+        f"{source}:{offset}" for source in sources for offset in range(10)
+    }
+
+
+async def test_cursors_are_the_same_for_all_wire_formats(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    one, other = await edge.events(), await edge.events(version="1.0")
+    await eventually(lambda: len(outlet.clients) == 2)
+    await feed(outlet, "t/0", 0, "a", "b")
+    assert [event.id for event in await one.take(2)] == [event.id for event in await other.take(2)]
+    assert outlet.counters.views == 2
+
+
 async def test_cut_at_any_byte(edge: Edge) -> None:
     """D10, S-46: what was not a whole event when the connection broke comes again, and nothing else does."""
     dice = random.Random(7)
