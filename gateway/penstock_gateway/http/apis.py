@@ -29,6 +29,9 @@ RESERVED = "/_penstock/"
 PATIENCE = 10.0
 """Seconds a reconnecting EventSource is held rather than sent away: any status but 200 would stop it for good."""
 
+_PASSING = frozenset({"rate", "quota", "api-rate", "connections"})
+"""Refusals that time mends."""
+
 _log = logging.getLogger(__name__)
 _CODES = {
     400: "bad-request",
@@ -288,7 +291,7 @@ def _resumes(source: Source, entry: Entry) -> bool:
 def _reconnects(source: Source, place: Place, refusal: Refusal) -> bool:
     """A browser's EventSource that comes back too early: it must not see a status that stops it."""
     entry = place.entry
-    if refusal.status != 429 or entry is None or entry.serves != "stream":
+    if refusal.code not in _PASSING or entry is None or entry.serves != "stream":
         return False
     return entry.target.options.stream_format == "event_source" and "Last-Event-ID" in source.request.headers
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from penstock_gateway import limits
-from penstock_gateway.access import ApiDocument, Effective, KeyRecord
+from penstock_gateway.access import ApiDocument, Authentication, Effective, KeyRecord
 from penstock_gateway.http.auth import apikey
 from penstock_gateway.http.problems import Refusal
 from penstock_gateway.http.table import AccessTable, Door
@@ -28,7 +28,8 @@ FREE_FOR = 60.0
 FREE_MOST = 1000
 """Such reconnects one consumer may have open."""
 
-_CHALLENGE = ("WWW-Authenticate", 'Bearer realm="{}"')
+_DISALLOWED = "Access to this API has been disallowed"
+_UNLIMITED = Effective()
 
 
 def _never() -> bool:
@@ -101,248 +102,234 @@ class Hold:
 
 
 class _Refused(Exception):
-    def __init__(self, refusal: Refusal, consumer: str = "") -> None:
-        self.refusal, self.consumer = refusal, consumer
-        super().__init__(refusal.code)
+    def __init__(self, status: int, code: str, error: str, *headers: tuple[str, str], wait: float = 0.0) -> None:
+        self.status, self.code, self.error, self.headers, self.wait = status, code, error, headers, wait
+        super().__init__(code)
 
 
 def decide(head: Head, table: AccessTable, state: State, now: Now) -> Grant | Refusal | Hold:
     """Judge a request at that instant, and count it when it may come in."""
+    case = _Case(head, table, state, now)
     try:
-        door, document = _routed(head, table)
-        _sized(head, document)
-        record, digest = _authenticated(head, (door, document), table, state, now)
-        effective = _entitled(head, door, record, now)
-        return _within_limits(head, document, (record, digest, effective), state, now)
-    except _Refused as stop:
-        refusal = stop.refusal
-        decision = state.note(now, head.door.id if head.door else "", stop.consumer, refusal.code)
-        return Refusal(refusal.status, refusal.code, refusal.error, decision, refusal.headers, refusal.wait)
+        case.route()
+        case.size()
+        case.authenticate()
+        case.entitle()
+        return case.key_rate() or case.rest()
+    except _Refused as no:
+        api, consumer = head.door.id if head.door else "", case.record.key if case.record else ""
+        decision = state.note(now, api, consumer, no.code)
+        return Refusal(no.status, no.code, no.error, decision, no.headers, no.wait)
 
 
-def _routed(head: Head, table: AccessTable) -> tuple[Door, ApiDocument]:
-    door = head.door or table.pathless
-    if door is None:
-        raise _Refused(Refusal(404, "no-api", "not found"))
-    if door.document is None:
-        raise _Refused(Refusal(503, "access-unreadable", "access rules are not available"))
-    if head.door is None or door.document.state != "Active":
-        raise _Refused(Refusal(404, "disabled" if head.door else "no-api", "not found"))
-    if not head.allow:
-        raise _Refused(Refusal(404, "no-route", "not found"))
-    if not head.served:
-        allow = ", ".join(sorted(head.allow))
-        raise _Refused(Refusal(405, "method", "Incorrect method", headers=(("Allow", allow),)))
-    return door, door.document
+class _Case:
+    """One request under judgement: what is known about it so far. Each step raises _Refused or leaves more known."""
+
+    __slots__ = ("api", "digest", "document", "door", "effective", "free", "head", "now", "record", "standings", "state",
+                 "table", "usage")  # fmt: skip
+    door: Door
+    document: ApiDocument
+
+    def __init__(self, head: Head, table: AccessTable, state: State, now: Now) -> None:
+        self.head, self.table, self.state, self.now = head, table, state, now
+        self.record: KeyRecord | None = None
+        self.digest = ""
+        self.effective = _UNLIMITED
+        self.usage: Usage | None = None
+        self.free = False
+        self.standings: list[Standing] = []
+
+    def route(self) -> None:
+        """An API, in force, with a route for path and method."""
+        head = self.head
+        door = head.door or self.table.pathless
+        if door is None:
+            raise _Refused(404, "no-api", "not found")
+        if door.document is None:
+            raise _Refused(503, "access-unreadable", "access rules are not available")
+        if head.door is None or door.document.state != "Active":
+            raise _Refused(404, "disabled" if head.door else "no-api", "not found")
+        if not head.allow:
+            raise _Refused(404, "no-route", "not found")
+        if not head.served:
+            raise _Refused(405, "method", "Incorrect method", ("Allow", ", ".join(sorted(head.allow))))
+        self.door, self.document = door, door.document
+
+    def size(self) -> None:
+        """A body that is announced within the limit; one that is not announced is bounded while it is read."""
+        if self.head.size > self.document.limits.body_size:
+            raise _Refused(413, "body-size", "Request body too large")
+
+    def authenticate(self) -> None:
+        """Whose key it is. A key of another API here is valid, and has no right."""
+        authentication = self.document.authentication
+        if not authentication.methods:
+            return
+        key = self._presented(authentication)
+        digest = apikey.digest(key)
+        record = self.door.record(digest) if digest else None
+        if digest is None or record is None:
+            if self.door.keys_broken:
+                raise _Refused(503, "access-unreadable", "access rules are not available")
+            if digest is not None and self.table.known(digest):
+                raise _Refused(403, "no-right", _DISALLOWED)
+            raise self._failed()
+        self.record, self.digest = record, digest
+
+    def _presented(self, authentication: Authentication) -> str:
+        try:
+            keys = [apikey.presented(method.api_key, self.head.source) for method in authentication.methods]
+        except apikey.Ambiguous:
+            keys = ["one", "other"]
+        given = {key for key in keys if key}
+        if len(given) > 1:
+            raise _Refused(400, "credentials", "Attempted access with several credentials")
+        if not given or (authentication.mode == "All" and not all(keys)):
+            raise _Refused(401, "credential-missing", "Authorization field missing", self._challenge())
+        return given.pop()
+
+    def _failed(self) -> _Refused:
+        wait = self.state.failures.add(address_group(self.head.remote), self.now.steady)
+        if wait:
+            retry = ("Retry-After", str(limits.retry_after(wait)))
+            return _Refused(429, "failed-attempts", "Too many failed attempts", retry, wait=wait)
+        return _Refused(401, "credential-invalid", _DISALLOWED, self._challenge())
+
+    def _challenge(self, more: str = "") -> tuple[str, str]:
+        return "WWW-Authenticate", f'Bearer realm="{self.document.name}"{more}'
+
+    def entitle(self) -> None:
+        """What the key may do: its state, expiry, policies, and its right to the path."""
+        if self.record is None:
+            return
+        verdict = self.door.judge(self.record, self.now.wall)
+        if verdict == "expired":
+            challenge = self._challenge(', error="invalid_token"')
+            raise _Refused(401, "key-expired", "Key has expired, please renew", challenge)
+        if verdict == "inactive":
+            raise _Refused(403, "key-inactive", "Key is inactive, please renew")
+        if isinstance(verdict, str):
+            raise _Refused(403, "no-right", _DISALLOWED)
+        if not verdict.permits(self.head.path, self.head.method):
+            raise _Refused(403, "no-path-right", "Access to this resource has been disallowed")
+        self.effective = verdict
+
+    def key_rate(self) -> Hold | None:
+        """The rate of the key; over it the request is held as long as the throttle says, then refused."""
+        self.api = self.state.api(self.door.id)
+        if self.record is None:
+            return None
+        now = self.now.steady
+        usage = self.usage = self.api.consumer(self.record.uid)
+        rate = self.effective.rate
+        self.free = self._excused(usage)
+        if rate is None or self.free:
+            return None
+        limit = limits.share(rate.requests, self.document.replicas)
+        window = usage.window(now, rate.window)
+        left, wait = limit - window.used(now), window.wait(now, limit)
+        self.standings.append(Standing("rate", limit, rate.window, left, wait or rate.window))
+        if left > 0:
+            return None
+        throttle, api = self.effective.throttle, self.api.usage
+        if throttle is not None and self.head.attempt < throttle.retries and api.held < HELD:
+            api.held += 1
+            return Hold(throttle.interval, api)
+        raise _over("rate", "Rate Limit Exceeded", self.standings, wait)
+
+    def _excused(self, usage: Usage) -> bool:
+        if not usage.free:
+            return False
+        usage.free = tuple(until for until in usage.free if until > self.now.steady)
+        return bool(usage.free) and self.head.lasting and self.head.resumes()
+
+    def rest(self) -> Grant:
+        """Quota, the API's own rate, connections; then everything is counted."""
+        self._quota()
+        self._api_rate()
+        slots = self._connections()
+        self._count()
+        for slot in slots:
+            slot.connections += 1
+        head, document, record = self.head, self.document, self.record
+        return Grant(
+            api=self.door.id,
+            consumer=record.key if record else "",
+            credential=record.id if record else "",
+            digest=self.digest,
+            path=head.path,
+            method=head.method,
+            expires=self._ends(),
+            effective=self.effective,
+            standings=[standing._replace(remaining=standing.remaining - 1) for standing in self.standings],
+            message_size=document.limits.message_size,
+            body_size=document.limits.body_size,
+            _slots=slots,
+            _usage=self.usage,
+        )
+
+    def _quota(self) -> None:
+        quota, usage, now = self.effective.quota, self.usage, self.now.steady
+        if quota is None or usage is None or self.free:
+            return
+        limit = limits.share(quota.requests, self.document.replicas)
+        left = limit - usage.quota.used(now, quota.window)
+        renewed = usage.quota.wait(now, quota.window) if left < limit else (quota.window or math.inf)
+        self.standings.append(Standing("quota", limit, quota.window, left, renewed))
+        if left <= 0:
+            raise _over("quota", "Quota exceeded", self.standings, renewed)
+
+    def _api_rate(self) -> None:
+        rate = self.document.limits.rate
+        if rate is None:
+            return
+        limit = limits.share(rate.requests, self.document.replicas)
+        now = self.now.steady
+        wait = self.api.usage.window(now, rate.window).wait(now, limit)
+        if wait:
+            raise _over("api-rate", "API Rate Limit Exceeded", [Standing("api", limit, rate.window, 0, wait)], wait)
+
+    def _connections(self) -> list[Usage]:
+        if not self.head.lasting:
+            return []
+        bounds = [(self.usage, self.effective.connections), (self.api.usage, self.document.limits.connections)]
+        for taken, most in bounds:
+            if taken is None or most is None:
+                continue
+            if taken.connections >= limits.share(most, self.document.replicas):
+                raise _Refused(429, "connections", "Connection limit exceeded", ("Retry-After", "5"), wait=5.0)
+        return [taken for taken, _ in bounds if taken is not None]
+
+    def _count(self) -> None:
+        now, usage, effective = self.now.steady, self.usage, self.effective
+        if usage is not None and self.free:
+            usage.free = usage.free[1:]
+        elif usage is not None:
+            if effective.rate is not None:
+                usage.window(now, effective.rate.window).add(now)
+            if effective.quota is not None:
+                usage.quota.add(now, effective.quota.window)
+        if (rate := self.document.limits.rate) is not None:
+            self.api.usage.window(now, rate.window).add(now)
+
+    def _ends(self) -> float | None:
+        """When a stream must end, on the steady clock: the key's expiry, or its greatest age ± 10 %."""
+        ends, now, age = math.inf, self.now, self.effective.connection_age
+        if self.record is not None and self.record.expires is not None:
+            ends = now.steady + (self.record.expires - now.wall)
+        if age is not None:
+            ends = min(ends, now.steady + age * (0.9 + 0.2 * self.state.random()))
+        return None if math.isinf(ends) else ends
 
 
-def _sized(head: Head, document: ApiDocument) -> None:
-    if head.size > document.limits.body_size:
-        raise _Refused(too_large())
-
-
-def too_large() -> Refusal:
-    """A body beyond the API's limit."""
-    return Refusal(413, "body-size", "Request body too large")
-
-
-def _authenticated(
-    head: Head, place: tuple[Door, ApiDocument], table: AccessTable, state: State, now: Now
-) -> tuple[KeyRecord | None, str]:
-    door, document = place
-    methods = document.authentication.methods
-    if not methods:
-        return None, ""
-    try:
-        keys = [apikey.presented(method.api_key, head.source) for method in methods]
-    except apikey.Ambiguous:
-        raise _Refused(Refusal(400, "credentials", "Attempted access with several credentials")) from None
-    given = {key for key in keys if key}
-    if len(given) > 1:
-        raise _Refused(Refusal(400, "credentials", "Attempted access with several credentials"))
-    challenge = (_CHALLENGE[0], _CHALLENGE[1].format(document.name))
-    if not given or (document.authentication.mode == "All" and not all(keys)):
-        raise _Refused(Refusal(401, "credential-missing", "Authorization field missing", headers=(challenge,)))
-    digest = apikey.digest(given.pop())
-    record = door.record(digest) if digest else None
-    if digest is None or record is None:
-        if door.keys_broken:
-            raise _Refused(Refusal(503, "access-unreadable", "access rules are not available"))
-        if digest is not None and table.known(digest):
-            raise _Refused(Refusal(403, "no-right", "Access to this API has been disallowed"))
-        raise _Refused(_failed(head, challenge, state, now))
-    return record, digest
-
-
-def _failed(head: Head, challenge: tuple[str, str], state: State, now: Now) -> Refusal:
-    wait = state.failures.add(address_group(head.remote), now.steady)
-    if wait:
-        retry = ("Retry-After", str(limits.retry_after(wait)))
-        return Refusal(429, "failed-attempts", "Too many failed attempts", headers=(retry,), wait=wait)
-    return Refusal(401, "credential-invalid", "Access to this API has been disallowed", headers=(challenge,))
-
-
-def _entitled(head: Head, door: Door, record: KeyRecord | None, now: Now) -> Effective:
-    if record is None:
-        return Effective()
-    verdict = door.judge(record, now.wall)
-    if verdict == "expired":
-        challenge = (_CHALLENGE[0], _CHALLENGE[1].format(door.id.partition("/")[2]) + ', error="invalid_token"')
-        raise _Refused(Refusal(401, "key-expired", "Key has expired, please renew", headers=(challenge,)), record.key)
-    if verdict == "inactive":
-        raise _Refused(Refusal(403, "key-inactive", "Key is inactive, please renew"), record.key)
-    if isinstance(verdict, str):
-        raise _Refused(Refusal(403, "no-right", "Access to this API has been disallowed"), record.key)
-    if not verdict.permits(head.path, head.method):
-        raise _Refused(Refusal(403, "no-path-right", "Access to this resource has been disallowed"), record.key)
-    return verdict
-
-
-Holder = tuple[KeyRecord | None, str, Effective]
-
-
-def _within_limits(head: Head, document: ApiDocument, holder: Holder, state: State, now: Now) -> Grant | Hold:
-    record, digest, effective = holder
-    name = record.key if record else ""
-    api = state.api(f"{document.namespace}/{document.name}")
-    usage = api.consumer(record.uid) if record else None
-    free = usage is not None and _excused(head, usage, now.steady)
-    standings: list[Standing] = []
-    if usage is not None and not free:
-        hold = _key_rate(head, document, (name, effective), usage, (standings, api.usage, now.steady))
-        if hold is not None:
-            return hold
-        _quota(document, (name, effective), usage, standings, now.steady)
-    _api_rate(document, api.usage, now.steady, name)
-    slots = _connections(head, document, (name, effective), usage, api.usage)
-    _count(document, effective, None if free else usage, api.usage, now.steady)
-    for slot in slots:
-        slot.connections += 1
-    return Grant(
-        api=f"{document.namespace}/{document.name}",
-        consumer=name,
-        credential=record.id if record else "",
-        digest=digest,
-        path=head.path,
-        method=head.method,
-        expires=_ends(record, effective, state, now),
-        effective=effective,
-        standings=[_after(standing) for standing in standings],
-        message_size=document.limits.message_size,
-        body_size=document.limits.body_size,
-        _slots=slots,
-        _usage=usage,
-    )
-
-
-def _excused(head: Head, usage: Usage, now: float) -> bool:
-    if not usage.free:
-        return False
-    usage.free = tuple(until for until in usage.free if until > now)
-    if not usage.free or not head.lasting or not head.resumes():
-        return False
-    usage.free = usage.free[1:]
-    return True
-
-
-def _key_rate(
-    head: Head,
-    document: ApiDocument,
-    holder: tuple[str, Effective],
-    usage: Usage,
-    rest: tuple[list[Standing], Usage, float],
-) -> Hold | None:
-    name, effective = holder
-    standings, api, now = rest
-    rate = effective.rate
-    if rate is None:
-        return None
-    limit = limits.share(rate.requests, document.replicas)
-    window = usage.window(now, rate.window)
-    left = limit - window.used(now)
-    wait = window.wait(now, limit)
-    standings.append(Standing("rate", limit, rate.window, left, wait or rate.window))
-    if left > 0:
-        return None
-    throttle = effective.throttle
-    if throttle is not None and head.attempt < throttle.retries and api.held < HELD:
-        api.held += 1
-        return Hold(throttle.interval, api)
-    raise _Refused(_over("rate", "Rate Limit Exceeded", standings, wait), name)
-
-
-def _quota(
-    document: ApiDocument, holder: tuple[str, Effective], usage: Usage, standings: list[Standing], now: float
-) -> None:
-    name, effective = holder
-    quota = effective.quota
-    if quota is None:
-        return
-    limit = limits.share(quota.requests, document.replicas)
-    left = limit - usage.quota.used(now, quota.window)
-    renewed = usage.quota.wait(now, quota.window) if left < limit else (quota.window or math.inf)
-    standings.append(Standing("quota", limit, quota.window, left, renewed))
-    if left <= 0:
-        raise _Refused(_over("quota", "Quota exceeded", standings, renewed), name)
-
-
-def _api_rate(document: ApiDocument, usage: Usage, now: float, name: str) -> None:
-    rate = document.limits.rate
-    if rate is None:
-        return
-    limit = limits.share(rate.requests, document.replicas)
-    wait = usage.window(now, rate.window).wait(now, limit)
-    if wait:
-        standing = Standing("api", limit, rate.window, 0, wait)
-        raise _Refused(_over("api-rate", "API Rate Limit Exceeded", [standing], wait), name)
-
-
-def _connections(
-    head: Head, document: ApiDocument, holder: tuple[str, Effective], usage: Usage | None, api: Usage
-) -> list[Usage]:
-    if not head.lasting:
-        return []
-    name, effective = holder
-    bounds = [(usage, effective.connections), (api, document.limits.connections)]
-    for taken, limit in bounds:
-        if taken is not None and limit is not None and taken.connections >= limits.share(limit, document.replicas):
-            retry = (("Retry-After", "5"),)
-            raise _Refused(Refusal(429, "connections", "Connection limit exceeded", headers=retry, wait=5.0), name)
-    return [taken for taken, _ in bounds if taken is not None]
-
-
-def _count(document: ApiDocument, effective: Effective, usage: Usage | None, api: Usage, now: float) -> None:
-    if usage is not None and effective.rate is not None:
-        usage.window(now, effective.rate.window).add(now)
-    if usage is not None and effective.quota is not None:
-        usage.quota.add(now, effective.quota.window)
-    if document.limits.rate is not None:
-        api.window(now, document.limits.rate.window).add(now)
-
-
-def _ends(record: KeyRecord | None, effective: Effective, state: State, now: Now) -> float | None:
-    """When a stream must end, on the steady clock: the key's expiry, or its greatest age ± 10 %."""
-    ends = math.inf
-    if record is not None and record.expires is not None:
-        ends = now.steady + (record.expires - now.wall)
-    if effective.connection_age is not None:
-        ends = min(ends, now.steady + effective.connection_age * (0.9 + 0.2 * state.random()))
-    return None if math.isinf(ends) else ends
-
-
-def _over(code: str, error: str, standings: list[Standing], wait: float) -> Refusal:
+def _over(code: str, error: str, standings: list[Standing], wait: float) -> _Refused:
     headers = _limit_headers(standings)
     if not math.isinf(wait):
         headers.append(("Retry-After", str(limits.retry_after(wait))))
-    return Refusal(429, code, error, headers=tuple(headers), wait=wait)
+    return _Refused(429, code, error, *headers, wait=wait)
 
 
 def _limit_headers(standings: list[Standing]) -> list[tuple[str, str]]:
     if not standings:
         return []
     return [("RateLimit", limits.limit_header(standings)), ("RateLimit-Policy", limits.policy_header(standings))]
-
-
-def _after(standing: Standing) -> Standing:
-    """The standing once this request is counted."""
-    return Standing(standing.name, standing.limit, standing.window, standing.remaining - 1, standing.reset)

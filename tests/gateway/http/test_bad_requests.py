@@ -397,3 +397,33 @@ async def test_thousands_of_idle_connections_do_no_harm(site: Open) -> None:
     while gate.gateway.app._listener._front.open:
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
+
+
+async def test_ranges_and_conditions_are_ignored(site: Open) -> None:
+    """H-24."""
+    gate = await site()
+    for name, value in (("Range", "bytes=0-1"), ("If-None-Match", '"x'), ("If-Modified-Since", "garbage")):
+        answer = await gate.stream("/orders/events", **{name: value})
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":',
+        b"[1,]",
+        b"NaN",
+        b"1e999",
+        b"[" * 10_000,
+        b'{"a":1,"a":2}',
+        b'"\\ud800"',
+        b"\xef\xbb\xbf{}",
+        '{"a":"é"}'.encode("utf-16"),
+        b'{"__proto__":{}}',
+        b"\xff\xfe\x00",
+    ],
+)
+async def test_bodies_are_the_pipelines_business(site: Open, body: bytes) -> None:
+    """H-31: what a body holds is for the stream to judge; it comes through as it was."""
+    gate = await site()
+    assert (await gate.post("/orders/echo", body))[::2] == (200, body)
