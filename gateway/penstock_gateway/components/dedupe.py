@@ -18,7 +18,9 @@ class Dedupe(Config):
 
     cache: str = Field(description="Label of the cache resource that remembers keys.")
     key: Interpolated = Field(description="What makes a message the same as another.", min_length=1)
-    drop_on_err: bool = Field(True, description="Whether a message is dropped when the cache fails; one whose key fails always is.")
+    drop_on_err: bool = Field(
+        True, description="Whether a message is dropped when the cache fails; one whose key fails always is."
+    )
     strategy: Literal["FIFO", "LIFO"] = Field(
         "FIFO", description="FIFO keeps the first message of a key in a batch, LIFO the last."
     )
