@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock_gateway.components.kafka.lanes import Ticket
 from penstock_gateway.components.kafka.partitioners import Partitioner
-from penstock_gateway.components.kafka.records import Headers, header_value, is_tombstone, size_of
+from penstock_gateway.components.kafka.records import BARE_SIZE, Headers, header_value, is_tombstone, size_of
 from penstock_gateway.components.kafka.topic_lanes import Lanes
 from penstock_gateway.errors import WriteError
 from penstock_gateway.language.errors import EvaluationError
@@ -82,26 +82,30 @@ class Encoder:
         limit: int,
     ) -> None:
         self._topic, self._key, self._partition = topic, key, partition
-        self._filter, self._partitioner, self._limit = headers, partitioner, limit
+        self._filter, self._limit = headers, limit
+        self._keyed = None if partitioner is None else partitioner.keyed
+        self._unkeyed: Callable[[int], int] = _never if partitioner is None else partitioner.unkeyed
 
     def enter(self, batch: Batch, ticket: Ticket, lanes: Lanes) -> None:
         """Put all messages into their lanes; those that cannot be written are refused in the ticket. Never suspends."""
-        constant, limit, partitioner = self._topic.constant, self._limit, self._partitioner
+        constant, limit, keyed, unkeyed = self._topic.constant, self._limit, self._keyed, self._unkeyed
         topic = None if constant is None else lanes.topic(constant)
         headers_of, nothing_of = self._filter.headers, self._filter.sends_nothing_of
-        key_name = None if self._key is None else self._key.name
+        key_name = None if self._key is None or self._partition is not None else self._key.name
         for place, message in enumerate(batch):
             try:
                 meta = message.meta
-                key_text = meta.get(key_name) if key_name is not None and partitioner is not None else None
+                key_text = meta.get(key_name) if key_name is not None else None
                 if type(key_text) is str and key_text.isascii():
                     key, partition = key_text.encode() or None, None
                 else:
                     key, partition = self._key_and_partition(batch, place)
                 target = topic or lanes.topic(self._topic_of(batch, place))
-                value: bytes | None = message.raw
+                value: Any = message.raw
                 headers = NO_HEADERS if nothing_of(meta.keys()) else headers_of(meta)
-                size = size_of(key, value, headers)
+                size = (
+                    BARE_SIZE + len(value) + len(key or b"") if headers is NO_HEADERS else size_of(key, value, headers)
+                )
                 if size > limit:
                     ticket.settle(
                         place, WriteError(f"the message takes {size} bytes, more than max_msg_bytes ({limit})")
@@ -112,9 +116,8 @@ class Encoder:
                 if not target.ready:
                     lanes.park(target, partition, (key, value, headers, ticket, place))
                     continue
-                if partitioner is not None:
-                    partition = partitioner(key, target.count)
-                assert partition is not None
+                if partition is None:
+                    partition = keyed(key, target.count) if key and keyed is not None else unkeyed(target.count)
                 lane = target.lanes.get(partition) or lanes.lane(target, partition)
                 lane.queue.append((key, value, headers, ticket, place))
                 if lane.asleep:
@@ -153,3 +156,7 @@ def _number(value: str | bytes | int) -> int:
     if not text.isdigit():
         raise WriteError(f"partition {text!r} is not a number from 0 upwards")
     return int(text)
+
+
+def _never(count: int) -> int:
+    raise AssertionError("the partitioner manual always has a partition")

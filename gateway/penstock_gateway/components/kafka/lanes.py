@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from aiokafka import AIOKafkaProducer
@@ -167,13 +168,17 @@ class Lane:
     def _fill(self, producer: AIOKafkaProducer) -> tuple[BatchBuilder, list[Record]]:
         builder = producer.create_batch()
         append = builder._builder.append  # the wrapper around it only serializes what is bytes already
-        queue, most = self.queue, self._most
         records: list[Record] = []
-        while queue and len(records) < most:
-            key, value, headers, _ticket, _place = queue[0]
+        for record in islice(self.queue, self._most):
+            key, value, headers, _ticket, _place = record
             if append(len(records), None, key, value, headers) is None:
                 break
-            records.append(queue.popleft())
+            records.append(record)
+        if len(records) == len(self.queue):
+            self.queue.clear()
+        else:
+            for _ in records:
+                self.queue.popleft()
         builder._relative_offset = len(records)
         builder.close()  # an open batch would wait for more
         return builder, records

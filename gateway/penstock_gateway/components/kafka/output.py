@@ -11,7 +11,7 @@ from penstock_gateway.batching import BatchPolicy
 from penstock_gateway.components.kafka import client
 from penstock_gateway.components.kafka.encoder import Encoder, HeaderFilter, Text
 from penstock_gateway.components.kafka.lanes import Patience, Ticket
-from penstock_gateway.components.kafka.partitioners import PARTITIONERS
+from penstock_gateway.components.kafka.partitioners import partitioner
 from penstock_gateway.components.kafka.producers import Producers
 from penstock_gateway.components.kafka.settings import ClientConfig
 from penstock_gateway.components.kafka.topic_lanes import Lanes
@@ -116,7 +116,7 @@ class KafkaOutput:
         self._config, self._context = config, context
         self.max_in_flight = config.max_in_flight
         self._topic = Text(context, config.topic, "topic")
-        self._partitioner = None if config.partitioner == "manual" else PARTITIONERS[config.partitioner](context.random)
+        self._partitioner = None if config.partitioner == "manual" else partitioner(config.partitioner, context.random)
         self._encoder = Encoder(
             self._topic,
             Text(context, config.key, "key") if config.key else None,

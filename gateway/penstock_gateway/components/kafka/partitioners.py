@@ -7,10 +7,21 @@ client gives. Both choose at random for a message without a key.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
-Partitioner = Callable[[bytes | None, int], int]
-"""(key or None, number of partitions) → partition."""
+
+@dataclass(frozen=True, slots=True)
+class Partitioner:
+    """How partitions are chosen, both given the number of partitions. `keyed` is None where keys do not matter."""
+
+    keyed: Callable[[bytes, int], int] | None
+    unkeyed: Callable[[int], int]
+
+    def choose(self, key: bytes | None, count: int) -> int:
+        """The partition of a message with this key."""
+        return self.keyed(key, count) if key and self.keyed is not None else self.unkeyed(count)
+
 
 _FNV_OFFSET, _FNV_PRIME, _32 = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
@@ -53,29 +64,20 @@ def murmur2_partition(key: bytes, count: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % count
 
 
-def _hashing(hashed: Callable[[bytes, int], int], random: Callable[[], float]) -> Partitioner:
-    def choose(key: bytes | None, count: int) -> int:
-        return hashed(key, count) if key else int(random() * count)
+def partitioner(name: str, random: Callable[[], float]) -> Partitioner:
+    """The partitioner of that name; `random` gives numbers in [0, 1)."""
+    keyed = {"fnv1a_hash": fnv1a_partition, "murmur2_hash": murmur2_partition}.get(name)
+    return Partitioner(keyed, _in_turn() if name == "round_robin" else lambda count: int(random() * count))
 
-    return choose
 
-
-def round_robin(random: Callable[[], float]) -> Partitioner:
+def _in_turn() -> Callable[[int], int]:
     """One after the other, beginning with the first."""
     following = 0
 
-    def choose(key: bytes | None, count: int) -> int:
+    def choose(count: int) -> int:
         nonlocal following
         partition = following if following < count else 0
         following = partition + 1
         return partition
 
     return choose
-
-
-PARTITIONERS: dict[str, Callable[[Callable[[], float]], Partitioner]] = {
-    "fnv1a_hash": lambda random: _hashing(fnv1a_partition, random),
-    "murmur2_hash": lambda random: _hashing(murmur2_partition, random),
-    "random": lambda random: lambda key, count: int(random() * count),
-    "round_robin": round_robin,
-}

@@ -106,7 +106,7 @@ class Lanes:
                     raise reason
                 if partition is None:
                     assert self._partitioner is not None
-                    partition = self._partitioner(key, topic.count)
+                    partition = self._partitioner.choose(key, topic.count)
                 self.lane(topic, partition).add(record)
             except (WriteError, NotConnected, Stopping) as refused:
                 ticket.settle(place, refused)

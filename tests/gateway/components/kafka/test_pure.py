@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_gateway.components.kafka.ledger import Ledger
-from penstock_gateway.components.kafka.partitioners import PARTITIONERS, fnv1a, murmur2
+from penstock_gateway.components.kafka.partitioners import fnv1a, murmur2, partitioner
 from penstock_gateway.components.kafka.records import header_value, is_tombstone, messages_of, size_of
 from penstock_gateway.components.kafka.topics import parse_topics
 from penstock_gateway.registry import Delivery
@@ -27,7 +27,7 @@ from penstock_gateway.registry import Delivery
 )
 def test_murmur2_is_the_java_clients(key: bytes, number: int) -> None:
     assert murmur2(key) == number & 0xFFFFFFFF
-    assert PARTITIONERS["murmur2_hash"](lambda: 0.0)(key, 10) == (number & 0x7FFFFFFF) % 10
+    assert partitioner("murmur2_hash", lambda: 0.0).choose(key, 10) == (number & 0x7FFFFFFF) % 10
 
 
 @pytest.mark.parametrize(("key", "number"), [(b"", 0x811C9DC5), (b"a", 0xE40C292C), (b"foobar", 0xBF9CF968)])
@@ -36,7 +36,7 @@ def test_fnv1a_is_the_published_hash(key: bytes, number: int) -> None:
 
 
 def test_fnv1a_hash_takes_the_absolute_value_of_a_signed_remainder() -> None:
-    choose = PARTITIONERS["fnv1a_hash"](lambda: 0.0)
+    choose = partitioner("fnv1a_hash", lambda: 0.0).choose
     assert choose(b"a", 7) == 468965076 % 7  # 0xe40c292c is −468965076 as int32
     assert choose(b"foobar", 6) == 1080231576 % 6
     assert all(0 <= choose(str(n).encode(), 5) < 5 for n in range(1000))
@@ -45,12 +45,12 @@ def test_fnv1a_hash_takes_the_absolute_value_of_a_signed_remainder() -> None:
 @pytest.mark.parametrize("name", ["fnv1a_hash", "murmur2_hash", "random"])
 def test_without_a_key_the_partition_is_random(name: str) -> None:
     draws = iter([0.0, 0.99, 0.5])
-    choose = PARTITIONERS[name](lambda: next(draws))
+    choose = partitioner(name, lambda: next(draws)).choose
     assert [choose(None, 4) for _ in range(3)] == [0, 3, 2]
 
 
 def test_round_robin_goes_round() -> None:
-    choose = PARTITIONERS["round_robin"](lambda: 0.0)
+    choose = partitioner("round_robin", lambda: 0.0).choose
     assert [choose(b"k", 3) for _ in range(5)] == [0, 1, 2, 0, 1]
 
 

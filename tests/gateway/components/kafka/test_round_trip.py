@@ -21,7 +21,7 @@ from gateway.components.kafka.parts import (
 )
 from testbed.kafka import free_port
 
-from penstock_gateway.components.kafka.partitioners import PARTITIONERS
+from penstock_gateway.components.kafka.partitioners import partitioner
 from penstock_gateway.errors import BatchError, NotConnected, WriteError
 from penstock_gateway.message import Message
 
@@ -89,7 +89,7 @@ async def test_partitioners_decide_the_partition(embedded: str, name: str) -> No
     batch = messages(*[f"b{n}" for n in range(40)])
     async with kafka_output(embedded, topic, partitioner=name, key="${! content() }") as output:
         await output.write(batch)
-    choose = PARTITIONERS[name](lambda: 0.0)
+    choose = partitioner(name, lambda: 0.0).choose
     wanted = {message.raw: choose(message.raw, 4) for message in batch}
     assert {r.value: r.partition for r in await read_topic(embedded, topic, 40)} == wanted
 
