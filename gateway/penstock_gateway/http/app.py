@@ -22,7 +22,7 @@ from penstock_gateway.http.apis import Doors
 from penstock_gateway.http.files import AccessFiles
 from penstock_gateway.http.listener import MOST, Listener
 from penstock_gateway.http.serving import Site
-from penstock_gateway.http.table import AccessTable
+from penstock_gateway.http.table import AccessTable, Door
 from penstock_gateway.http.usage import State
 from penstock_gateway.hub.hub import Hub
 from penstock_gateway.metrics import Metrics
@@ -78,8 +78,12 @@ class App:
         async for _ in watch.changes(*self._files.folders):
             try:
                 await self.reload()
-            except Exception:
-                _log.exception("the access documents could not be read again")
+            except Exception:  # the watch must survive
+                _log.exception("the access documents could not be read: every API is shut")
+                self._apply(AccessTable(door.shut("the access documents could not be read") for door in self._doors()))
+
+    def _doors(self) -> list[Door]:
+        return list(self.table.doors.values())
 
     async def reload(self) -> None:
         """Read the documents again and put them in force."""

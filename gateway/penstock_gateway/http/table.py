@@ -34,6 +34,10 @@ class Door:
         self._shards = [shard.keys for shard in shards if shard is not None]
         self._merged: dict[tuple[str, ...], Effective | Verdict] = {}
 
+    def shut(self, reason: str) -> Door:
+        """The same door without any rights."""
+        return Door(self.id, None, (), self.listen_path, reason)
+
     @property
     def key_count(self) -> int:
         """How many keys are known."""

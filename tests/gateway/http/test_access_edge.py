@@ -179,6 +179,22 @@ async def test_an_unreadable_document_shuts_its_api_and_no_other(site: Open) -> 
     assert await eventually(lambda: answers(gate, "/orders/echo", MOBILE, 503))
 
 
+async def test_when_reading_itself_fails_every_api_is_shut(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AC-40: no older state, whatever happens; and it recovers."""
+    gate = await site()
+    files = gate.gateway.app._files
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "read", fail)
+        gate.keys()
+        assert await eventually(lambda: answers(gate, "/orders/echo", MOBILE, 503))
+    gate.keys(mobile=record())
+    assert await eventually(lambda: answers(gate, "/orders/echo", MOBILE, 200))
+
+
 async def test_a_disabled_api_is_not_there(site: Open) -> None:
     gate = await site()
     gate.access(state="Disabled")
