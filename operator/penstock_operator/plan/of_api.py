@@ -8,7 +8,7 @@ from typing import Any
 from penstock_operator import access, checks, render, status
 from penstock_operator.checks import Finding
 from penstock_operator.plan.parts import Document, Plan, again_in, previous, revision, written
-from penstock_operator.resources.documents import StreamAPI
+from penstock_operator.resources.documents import Name, StreamAPI
 from penstock_operator.status import Condition, Outcome
 from penstock_operator.world import World
 
@@ -22,8 +22,7 @@ def plan_api(world: World, api: StreamAPI, now: float) -> Plan:
     accepted = checks.first(checks.API_ACCEPTED, world, api)
     resolved = checks.first(checks.API_RESOLVED, world, api) if api.spec else None
     path = checks.listen_path(world, api)
-    closed = accepted is not None and accepted.reason in ("InvalidPath", "ListenPathConflict")
-    documents = list(access_documents(world, api, "" if closed else path, now))
+    documents = list(access_documents(world, api, "" if _has_no_path(accepted) else path, now))
     pipeline = None
     if accepted is None and resolved is None:
         pipeline = render.pipeline(world, api)
@@ -48,6 +47,20 @@ def plan_api(world: World, api: StreamAPI, now: float) -> Plan:
         status=written(api, merged, fields_of(world, api, path, expected, records)),
         again_in=again_in(now, again, _patience_ends(world, api, now)),
     )
+
+
+def _has_no_path(accepted: Finding | None) -> bool:
+    return accepted is not None and accepted.reason in ("InvalidPath", "ListenPathConflict")
+
+
+def wanted_revision(world: World, api: StreamAPI, now: float) -> str:
+    """Names the hot documents that the gateways of an API should hold now."""
+    known: dict[Name, str] = world.memo.setdefault("revisions", {})
+    if api.meta.name not in known:
+        accepted = checks.first(checks.API_ACCEPTED, world, api)
+        path = "" if _has_no_path(accepted) else checks.listen_path(world, api)
+        known[api.meta.name] = revision(access_documents(world, api, path, now))
+    return known[api.meta.name]
 
 
 def access_documents(world: World, api: StreamAPI, path: str, now: float) -> Iterable[Document]:

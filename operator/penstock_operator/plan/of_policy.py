@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from penstock_operator import checks, status
 from penstock_operator.checks import Finding
-from penstock_operator.plan.of_api import access_documents
-from penstock_operator.plan.parts import Plan, again_in, previous, revision, written
-from penstock_operator.resources.documents import Name, Policy, StreamAPI
+from penstock_operator.plan.of_api import wanted_revision
+from penstock_operator.plan.parts import Plan, again_in, previous, written
+from penstock_operator.resources.documents import Name, Policy
 from penstock_operator.status import Outcome
 from penstock_operator.world import World
 
@@ -34,16 +34,6 @@ def programmed_at(world: World, apis: list[Name], now: float) -> Finding | None:
             continue
         if facts is None or facts.ready == 0:
             return Finding("NoGateway", f"no gateway of StreamAPI {name} is ready yet")
-        if facts.revision != current_revision(world, api, now):
+        if facts.revision != wanted_revision(world, api, now):
             return Finding("Updating", f"the gateways of StreamAPI {name} do not all hold the access documents yet")
     return None
-
-
-def current_revision(world: World, api: StreamAPI, now: float) -> str:
-    known: dict[Name, str] = world.memo.setdefault("revisions", {})
-    if api.meta.name not in known:
-        conflict = checks.first(checks.API_ACCEPTED, world, api)
-        closed = conflict is not None and conflict.reason in ("InvalidPath", "ListenPathConflict")
-        path = "" if closed else checks.listen_path(world, api)
-        known[api.meta.name] = revision(access_documents(world, api, path, now))
-    return known[api.meta.name]
