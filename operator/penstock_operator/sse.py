@@ -18,13 +18,15 @@ class Event:
 
 
 class Parser:
-    """Takes a stream's bytes as they come; keeps the last id and the reconnection time (seconds)."""
+    """Takes a stream's bytes as they come; keeps the reconnection time (seconds) and the id of the last event that was complete: a cut
+    inside an event leaves the older id in force."""
 
     def __init__(self) -> None:
         self.last_id = ""
         self.retry = 2.0
         self._rest = b""
         self._type = ""
+        self._id: str | None = None
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
@@ -40,8 +42,9 @@ class Parser:
 
     def _line(self, line: str) -> Event | None:
         if not line:
+            self.last_id = self.last_id if self._id is None else self._id
             event = Event("\n".join(self._data), self._type or "message") if self._data else None
-            self._type, self._data = "", []
+            self._type, self._id, self._data = "", None, []
             return event
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -50,11 +53,11 @@ class Parser:
         elif name == "event":
             self._type = value
         elif name == "id" and "\0" not in value:
-            self.last_id = value
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry = int(value) / 1000
         return None
 
     def cut(self) -> None:
         """The connection is gone: what was not complete is dropped."""
-        self._rest, self._type, self._data = b"", "", []
+        self._rest, self._type, self._id, self._data = b"", "", None, []

@@ -22,6 +22,7 @@ def test_events_are_the_same_however_they_are_cut(size: int) -> None:
 
 def test_an_incomplete_event_is_dropped_with_the_connection() -> None:
     parser = Parser()
-    assert list(parser.feed(b"data: half")) == []
+    assert list(parser.feed(b"id: 1\ndata: x\n\nid: 2\ndata: half")) == [Event("x")]
+    assert parser.last_id == "1"
     parser.cut()
     assert list(parser.feed(b"data: whole\n\n")) == [Event("whole")]
