@@ -31,6 +31,9 @@ _ROOT_FIELDS = (
     "tests",
 )
 _ROOT_BARE = ("shutdown_timeout", "shutdown_delay")
+MAX_COMPONENTS, MAX_NESTING = 1000, 50
+"""A configuration beyond these is a mistake or an attack: every level of nesting is a level of calls per batch."""
+
 _SIBLINGS = {"label", "type", "plugin"}
 _LABEL_RULE = "should match the regular expression /^[a-z0-9_]+$/ and must not start with an underscore"
 
@@ -111,6 +114,7 @@ class _Parser:
         self.rules = rules
         self.problems: list[Problem] = []
         self.labels: dict[str, Path] = {}
+        self.count = self.depth = 0
 
     def fault(self, text: str, path: Path, rule: str = "config") -> None:
         self.problems.append(Problem(text, path, rule=rule))
@@ -208,6 +212,21 @@ class _Parser:
 
     def component(self, kind: Kind, data: Any, path: Path) -> Component | None:
         """The component at a place; None (and problems) when it is not one."""
+        self.count += 1
+        if self.count > MAX_COMPONENTS:
+            if self.count == MAX_COMPONENTS + 1:
+                self.fault(f"the configuration has more than {MAX_COMPONENTS} components", path, "size")
+            return None
+        if self.depth >= MAX_NESTING:
+            self.fault(f"components are nested deeper than {MAX_NESTING} levels", path, "size")
+            return None
+        self.depth += 1
+        try:
+            return self._component(kind, data, path)
+        finally:
+            self.depth -= 1
+
+    def _component(self, kind: Kind, data: Any, path: Path) -> Component | None:
         if not isinstance(data, dict):
             self.fault(f"expected object value, got {_kind_of(data)}", path)
             return None
@@ -271,9 +290,18 @@ class _Parser:
         except ValidationError as error:
             self.problems += describe(error, path, spec.config, bare=spec.bare)
             return None
+        self._host_fields(spec, config, path)
         for inner, slot in _slots(config, ()):
             slot.component = self.component(slot.kind, slot.data, (*path, *(inner[1:] if spec.bare else inner)))
         return config
+
+
+    def _host_fields(self, spec: Spec, config: Config, path: Path) -> None:
+        for name, field_info in spec.config.model_fields.items():
+            mark = next((mark for mark in field_info.metadata if isinstance(mark, HostOnly)), None)
+            if mark is not None and getattr(config, name) and not self.rules.bare:
+                text = f"field {name} is not allowed in a StreamAPI: {mark.advice}; it exists for `penstock run`"
+                self.fault(text, (*path, name), "host")
 
 
 def describe(error: ValidationError, path: Path, model: type[BaseModel], *, bare: bool = False) -> list[Problem]:

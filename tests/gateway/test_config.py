@@ -36,6 +36,7 @@ def test_text_that_is_not_yaml_says_where(text: str, line: int) -> None:
 
 
 def test_aliases_cannot_blow_a_text_up() -> None:
+    """C-46."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(ConfigError, match="too large"):
@@ -43,6 +44,9 @@ def test_aliases_cannot_blow_a_text_up() -> None:
 
 
 def test_scalars_follow_yaml_1_2() -> None:
+    """C-36, C-37: what looks like a word stays a word."""
+    words = yamltext.load("{a: y, b: no, c: 0x10, d: '1_000', on: 1, null: 2, 1e5: 3}")
+    assert words.data == {"a": "y", "b": "no", "c": 16, "d": "1_000", "on": 1, "null": 2, "1e5": 3}
     document = yamltext.load("[yes, on, 2024-01-01, 1.50, 0x10, 'true', true, ~, 1e3, 010]")
     assert document.data == ["yes", "on", "2024-01-01", 1.5, 16, "true", True, None, 1000.0, 8]
 
@@ -65,3 +69,29 @@ def test_variables_are_filled_into_values_never_into_structure() -> None:
     assert [str(problem) for problem in problems] == [
         "x: variable MISSING is not defined: add it to spec.variables or give a default"
     ]
+
+
+def _stream(processors: list[Any]) -> dict[str, Any]:
+    return {
+        "input": {"generate": {"mapping": "root = 1"}},
+        "pipeline": {"processors": processors},
+        "output": {"drop": {}},
+    }
+
+
+def test_ten_thousand_processors_are_refused_with_one_sentence() -> None:
+    """C-05."""
+    problems = lint_stream(_stream([{"split": {}}] * 10_000), ())
+    assert [str(problem) for problem in problems] == [
+        "pipeline.processors[999]: the configuration has more than 1000 components"
+    ]
+
+
+def test_two_hundred_levels_of_nesting_are_refused() -> None:
+    """C-06: no crash, however the levels are made."""
+    inner: dict[str, Any] = {"split": {}}
+    for _ in range(200):
+        inner = {"switch": [{"processors": [{"try": [inner]}]}]}
+    problems = lint_stream(_stream([inner]), ())
+    assert len(problems) == 1
+    assert "nested deeper than 50 levels" in str(problems[0])
