@@ -100,7 +100,7 @@ class Poll:
 
     def _after(self, cursor: Cursor, ring: Ring, pen: Pen | None, collector: _Collector) -> Slice:
         """Block by block, until a page is full or the ring is at its end."""
-        start, _ = ring.locate(cursor)
+        start = ring.locate(cursor)
         taken = Slice(b"", start, merged(cursor.vector, ring.base), cursor.parts)
         size = 0
         while taken.end < ring.next and len(collector.bodies) < _MOST_MESSAGES and size < _MOST_BYTES:

@@ -184,8 +184,8 @@ class Ring:
         index = bisect_right(self._firsts, seq)
         return self._firsts[index] if index < len(self._firsts) else self.next
 
-    def locate(self, cursor: Cursor) -> tuple[int, dict[str, int]]:
-        """The block start at or before the first entry `cursor` does not cover, and the vector there."""
+    def locate(self, cursor: Cursor) -> int:
+        """The block start at or before the first entry `cursor` does not cover."""
         low, high = 0, len(self._blocks) - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -194,8 +194,7 @@ class Ring:
                 low = middle
             else:
                 high = middle - 1
-        block = self._blocks[low]
-        return block.first, dict(block.vector)
+        return self._firsts[low]
 
     def _block(self, now: float) -> _Block:
         block = self._blocks[-1]
