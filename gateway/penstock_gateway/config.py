@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from penstock_gateway import components, registry
 from penstock_gateway.components.known import KNOWN
 from penstock_gateway.errors import Path, Problem
-from penstock_gateway.registry import Component, Config, Kind, Slot, Spec
+from penstock_gateway.registry import Component, Config, HostOnly, Kind, Slot, Spec
 
 _ROOT_FIELDS = (
     "input",

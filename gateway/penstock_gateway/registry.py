@@ -62,6 +62,13 @@ class Text:
     form: Literal["mapping", "query", "interpolated"]
 
 
+@dataclass(frozen=True, slots=True)
+class HostOnly:
+    """Marks a field that reaches for the host (a listener of its own, a file): for `penstock run`, refused in a StreamAPI."""
+
+    advice: str
+
+
 MappingText = Annotated[str, Text("mapping")]
 QueryText = Annotated[str, Text("query")]
 Interpolated = Annotated[str, Text("interpolated")]
