@@ -71,7 +71,9 @@ def pattern(text: str) -> Pattern:
     try:
         compiled = re2.compile("(?s)" + expression + (".*" if prefix else ""), _QUIET)  # type: ignore[no-untyped-call]  # re2 has no types
     except re2.error as why:
-        raise ConfigError(f"the expression in {text!r} is not valid: {why}") from None
+        said = why.args[0] if why.args else ""
+        said = said.decode() if isinstance(said, bytes) else said
+        raise ConfigError(f"the expression in {text!r} is not valid: {said}") from None
     if compiled.groups != len(names):
         raise ConfigError(f"an expression in {text!r} has a group in it; write (?:…)")
     return Pattern(text, shape, False, prefix, tuple(names), compiled)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Annotated
 
-import re2
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from penstock_gateway.components.http_server import requests
-from penstock_gateway.components.http_server.fields import CorsFields, check_absent, check_paths
+from penstock_gateway.components.http_server.fields import CorsFields, Expression, OwnAddress, PathText, TlsFile
 from penstock_gateway.components.http_server.formats import OCTETS, FormatError
 from penstock_gateway.components.http_server.requests import Answers, MetadataFilter, refusal
-from penstock_gateway.errors import ConfigError, Rejected, Stopping
+from penstock_gateway.errors import Rejected, Stopping
 from penstock_gateway.message import Message, Reply
 from penstock_gateway.registry import (
     Channel,
@@ -34,13 +34,24 @@ _QUICK_TRIES = 3
 _PAUSE = 1.0
 
 
+def _no_rate_limit(label: str) -> str:
+    if label:
+        raise ValueError("rate limit resources are not supported: use the limits of a StreamAPI or a Policy")
+    return label
+
+
+RateLimit = Annotated[str, AfterValidator(_no_rate_limit)]
+
+
 class MetadataHeaders(BaseModel):
     """Which metadata become headers."""
 
     model_config = ConfigDict(extra="forbid")
 
     include_prefixes: list[str] = Field([], description="Metadata whose name begins so.")
-    include_patterns: list[str] = Field([], description="Metadata whose name matches one of these regular expressions.")
+    include_patterns: list[Expression] = Field(
+        [], description="Metadata whose name matches one of these regular expressions."
+    )
 
 
 class SyncResponse(BaseModel):
@@ -59,38 +70,28 @@ class SyncResponse(BaseModel):
 class HttpServerInput(Config):
     """Fields as Bento's. In a StreamAPI the paths are below its listen path, and clients need what it demands."""
 
-    address: str = Field("", description="A listener of its own; only for `penstock run`.")
-    path: str = Field(
+    address: OwnAddress = Field("", description="A listener of its own; only for `penstock run`.")
+    path: PathText = Field(
         "/post", description="Where requests come in; may hold `{names}`; ends in `/` = everything below."
     )
-    ws_path: str = Field("/post/ws", description="Where WebSockets come in.")
+    ws_path: PathText = Field("/post/ws", description="Where WebSockets come in.")
     ws_welcome_message: str = Field("", description="Sent first on a new WebSocket.")
     ws_rate_limit_message: str = Field("", description="Sent when the rate limit refuses a message.")
     allowed_verbs: list[str] = Field(["POST"], description="Methods that are accepted.", min_length=1)
     timeout: Duration = Field(5.0, description="How long a request waits for its batch to be settled.")
-    rate_limit: str = Field("", description="A rate limit resource; not supported yet.")
-    cert_file: str = Field("", description="Not supported: TLS ends in front of the gateway.")
-    key_file: str = Field("", description="Not supported: TLS ends in front of the gateway.")
+    rate_limit: RateLimit = Field("", description="A rate limit resource; not supported yet.")
+    cert_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
+    key_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
     cors: CorsFields = Field(CorsFields(), description="Which web pages may call.")
     sync_response: SyncResponse = Field(SyncResponse(), description="The answer, where the pipeline stored one.")
 
     def build(self, context: Context) -> PushInput:
         """Compile the answer's texts."""
-        check_absent(context, {"rate_limit": self.rate_limit}, "use the limits of a StreamAPI or a Policy")
-        check_absent(
-            context, {"cert_file": self.cert_file, "key_file": self.key_file}, "end TLS in front of the gateway"
-        )
-        check_paths(context, {"path": self.path, "ws_path": self.ws_path})
-        return HttpServer(self, self._answers(context), self.cors.cors(context, "http_server"), context)
+        return HttpServer(self, self._answers(context), self.cors.cors(), context)
 
     def _answers(self, context: Context) -> Answers:
         fields = self.sync_response
-        patterns = fields.metadata_headers.include_patterns
-        try:
-            chosen = MetadataFilter(fields.metadata_headers.include_prefixes, patterns)
-        except re2.error as error:
-            place = (*context.path, "http_server", "sync_response", "metadata_headers", "include_patterns")
-            raise ConfigError(f"a pattern is not a regular expression: {error}", place) from None
+        chosen = MetadataFilter(fields.metadata_headers.include_prefixes, fields.metadata_headers.include_patterns)
         headers = {
             name: context.interpolation(text, "sync_response", "headers", name) for name, text in fields.headers.items()
         }

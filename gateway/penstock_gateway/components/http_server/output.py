@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from penstock_gateway.components.http_server.fields import CorsFields, check_absent, check_paths
+from penstock_gateway.components.http_server.fields import CorsFields, OwnAddress, PathText, TlsFile
 from penstock_gateway.message import Batch
 from penstock_gateway.registry import Config, Context, Kind, Outlet, OutletOptions, Output, component
 from penstock_gateway.units import Duration
@@ -16,19 +16,19 @@ from penstock_gateway.units import Duration
 class HttpServerOutput(Config):
     """Fields as Bento's. Which clients get a message, and whether they can resume, is the stream's `delivery`."""
 
-    address: str = Field("", description="A listener of its own; only for `penstock run`.")
-    path: str = Field("/get", description="Where a request fetches the next batch.")
-    stream_path: str = Field("/get/stream", description="Where a request follows all messages.")
+    address: OwnAddress = Field("", description="A listener of its own; only for `penstock run`.")
+    path: PathText = Field("/get", description="Where a request fetches the next batch.")
+    stream_path: PathText = Field("/get/stream", description="Where a request follows all messages.")
     stream_format: Literal["raw_bytes", "event_source"] = Field(
         "raw_bytes", description="`event_source`: server-sent events; `raw_bytes`: a line each."
     )
     heartbeat: Duration = Field(0.0, description="Pause after which an idle event stream gets a comment; 0 = never.")
-    ws_path: str = Field("/get/ws", description="Where WebSockets follow all messages.")
+    ws_path: PathText = Field("/get/ws", description="Where WebSockets follow all messages.")
     ws_message_type: Literal["binary", "text"] = Field("binary", description="The type of WebSocket frames.")
     allowed_verbs: list[str] = Field(["GET"], description="Methods that are accepted.", min_length=1)
     timeout: Duration = Field(5.0, description="How long a request waits for a message.")
-    cert_file: str = Field("", description="Not supported: TLS ends in front of the gateway.")
-    key_file: str = Field("", description="Not supported: TLS ends in front of the gateway.")
+    cert_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
+    key_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
     cors: CorsFields = Field(CorsFields(), description="Which web pages may call.")
     write_wait: Duration = Field(10.0, description="How long a WebSocket may take to accept a frame.")
     pong_wait: Duration = Field(60.0, description="How long a WebSocket may be silent before it is cut.", gt=0)
@@ -36,10 +36,6 @@ class HttpServerOutput(Config):
 
     def build(self, context: Context) -> Output:
         """Ask for the outlet."""
-        check_absent(
-            context, {"cert_file": self.cert_file, "key_file": self.key_file}, "end TLS in front of the gateway"
-        )
-        check_paths(context, {"path": self.path, "stream_path": self.stream_path, "ws_path": self.ws_path})
         options = OutletOptions(
             path=self.path,
             stream_path=self.stream_path,
@@ -53,7 +49,7 @@ class HttpServerOutput(Config):
             ping_period=self.ping_period,
             write_wait=self.write_wait,
             address=self.address,
-            cors=self.cors.cors(context, "http_server"),
+            cors=self.cors.cors(),
         )
         return ClientsOutput(context.outlet(options))
 
