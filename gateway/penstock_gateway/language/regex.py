@@ -12,6 +12,9 @@ from typing import Any
 import re2
 
 Spans = list[tuple[int, int]]
+Spend = Callable[[int], None]  # takes the price of some work, raises when it is not affordable
+
+SPAN_COST = 8  # a remembered span weighs as much as that many elements of a range
 
 _MESSAGES = (
     # RE2's wording -> Go's
@@ -40,7 +43,7 @@ class PatternError(ValueError):
 class Regex:
     """A compiled expression over bytes."""
 
-    __slots__ = ("_iterate", "_search", "groups", "names")
+    __slots__ = ("_iterate", "_match_cost", "_search", "groups", "names")
 
     def __init__(self, pattern: str) -> None:
         _refuse_single_byte(pattern)
@@ -56,6 +59,7 @@ class Regex:
         self._search: Callable[..., Any] = compiled.search
         self._iterate: Callable[[bytes], Iterator[Any]] = compiled.finditer
         self.groups: int = compiled.groups
+        self._match_cost = SPAN_COST * (self.groups + 1)
         self.names = [""] * (self.groups + 1)
         for name, index in compiled.groupindex.items():
             self.names[index] = name.decode()
@@ -77,19 +81,21 @@ class Regex:
             return [match.span()]
         return [match.span(group) for group in range(self.groups + 1)]
 
-    def _filled(self, subject: bytes) -> list[Spans] | None:
+    def _filled(self, subject: bytes, spend: Spend) -> list[Spans] | None:
         """All matches when none of them is empty: then all engines agree on them. None: there is an empty one."""
         found: list[Spans] = []
+        cost = self._match_cost
         for match in self._iterate(subject):
+            spend(cost)
             spans = self._spans(match)
             if spans[0][0] == spans[0][1]:
                 return None
             found.append(spans)
         return found
 
-    def every(self, subject: bytes) -> list[Spans]:
-        """Give all successive matches; an empty one right behind another match does not count."""
-        filled = self._filled(subject)
+    def every(self, subject: bytes, spend: Spend) -> list[Spans]:
+        """Give all successive matches, each of them paid for; an empty one right behind another does not count."""
+        filled = self._filled(subject, spend)
         if filled is not None:
             return filled
         found: list[Spans] = []
@@ -98,6 +104,7 @@ class Regex:
             spans = self._at(subject, position)
             if spans is None:
                 break
+            spend(self._match_cost)
             start, stop = spans[0]
             accept = True
             if stop == position:
@@ -110,9 +117,9 @@ class Regex:
                 found.append(spans)
         return found
 
-    def replace(self, subject: bytes, template: Template, limit: int) -> bytes | None:
+    def replace(self, subject: bytes, template: Template, limit: int, spend: Spend) -> bytes | None:
         """Replace all matches by what the template makes of them; None where the result would exceed the limit."""
-        filled = self._filled(subject)
+        filled = self._filled(subject, spend)
         if filled is not None:
             return _filled_in(subject, filled, template, limit)
         out: list[bytes] = []
@@ -123,6 +130,7 @@ class Regex:
             spans = self._at(subject, position)
             if spans is None:
                 break
+            spend(self._match_cost)
             start, stop = spans[0]
             out.append(subject[last_end:start])
             if stop > last_end or start == 0:

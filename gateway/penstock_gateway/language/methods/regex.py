@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penstock_gateway.document import Value
+from penstock_gateway.language.context import Execution
 from penstock_gateway.language.errors import EvaluationError, WrongType
 from penstock_gateway.language.regex import PatternError, Regex, Spans, Template, compiled
 from penstock_gateway.language.registry import Param, method
@@ -46,26 +47,26 @@ def _piece(subject: bytes, span: tuple[int, int]) -> str:
     return text_of(subject[span[0] : span[1]]) if span[0] >= 0 else ""
 
 
-@method("re_find_all", _PATTERN, prepare=True)
-def re_find_all(pattern: str) -> Callable[[Value], list[Value]]:
+@method("re_find_all", _PATTERN, prepare=True, context=True)
+def re_find_all(pattern: str) -> Callable[[Execution, Value], list[Value]]:
     """List all matches."""
     every = _regex(pattern).every
 
-    def run(target: Value) -> list[Value]:
+    def run(ctx: Execution, target: Value) -> list[Value]:
         subject = _subject(target)
-        return [_piece(subject, spans[0]) for spans in every(subject)]
+        return [_piece(subject, spans[0]) for spans in every(subject, ctx.spend)]
 
     return run
 
 
-@method("re_find_all_submatch", _PATTERN, prepare=True)
-def re_find_all_submatch(pattern: str) -> Callable[[Value], list[Value]]:
+@method("re_find_all_submatch", _PATTERN, prepare=True, context=True)
+def re_find_all_submatch(pattern: str) -> Callable[[Execution, Value], list[Value]]:
     """List all matches, each as the list of the whole and its groups."""
     every = _regex(pattern).every
 
-    def run(target: Value) -> list[Value]:
+    def run(ctx: Execution, target: Value) -> list[Value]:
         subject = _subject(target)
-        return [[_piece(subject, span) for span in spans] for spans in every(subject)]
+        return [[_piece(subject, span) for span in spans] for spans in every(subject, ctx.spend)]
 
     return run
 
@@ -98,15 +99,15 @@ def re_find_object(pattern: str) -> Callable[[Value], dict[str, Value]]:
     return run
 
 
-@method("re_find_all_object", _PATTERN, prepare=True)
-def re_find_all_object(pattern: str) -> Callable[[Value], list[Value]]:
+@method("re_find_all_object", _PATTERN, prepare=True, context=True)
+def re_find_all_object(pattern: str) -> Callable[[Execution, Value], list[Value]]:
     """List all matches as objects."""
     regex = _regex(pattern)
     keys = _keys(regex)
 
-    def run(target: Value) -> list[Value]:
+    def run(ctx: Execution, target: Value) -> list[Value]:
         subject = _subject(target)
-        found = regex.every(subject)
+        found = regex.every(subject, ctx.spend)
         if type(target) is bytes:
             return [
                 {key: subject[max(start, 0) : max(stop, 0)] for key, (start, stop) in zip(keys, spans, strict=True)}
@@ -117,15 +118,15 @@ def re_find_all_object(pattern: str) -> Callable[[Value], list[Value]]:
     return run
 
 
-@method("re_replace", _PATTERN, Param("value", "string"), prepare=True)
-@method("re_replace_all", _PATTERN, Param("value", "string"), prepare=True)
-def re_replace_all(pattern: str, value: str) -> Callable[[Value], str]:
+@method("re_replace", _PATTERN, Param("value", "string"), prepare=True, context=True)
+@method("re_replace_all", _PATTERN, Param("value", "string"), prepare=True, context=True)
+def re_replace_all(pattern: str, value: str) -> Callable[[Execution, Value], str]:
     """Replace all matches; `$1`, `$name` and `${name}` in the value stand for groups."""
     regex = _regex(pattern)
     template = Template(value, regex)
 
-    def run(target: Value) -> str:
-        replaced = regex.replace(_subject(target), template, MAX_TEXT)
+    def run(ctx: Execution, target: Value) -> str:
+        replaced = regex.replace(_subject(target), template, MAX_TEXT, ctx.spend)
         if replaced is None:
             raise too_large()
         return text_of(replaced)
