@@ -82,7 +82,7 @@ class RealKafka:
         self._write(properties or {}, partitions)
         self._process: subprocess.Popen[bytes] | None = None
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        self._java("kafka.tools.StorageTool", "format", "-t", identity, "-c", str(self._config))
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "-c", str(self._config))
         self.start()
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from penstock_gateway.components.kafka.client import keep_as_parsed
 from penstock_gateway.components.kafka.ledger import Entry, Ledger
 from penstock_gateway.components.kafka.records import messages_of
 from penstock_gateway.errors import NotConnected
@@ -82,17 +83,17 @@ class Reader:
 
     def _hand_over(self) -> list[Delivery]:
         wave: list[Delivery] = []
-        for ledger in self.ledgers.values():
+        for tp, ledger in self.ledgers.items():
             taken = ledger.take()
             while taken is not None:
-                wave.append(self._delivery(ledger, *taken))
+                wave.append(self._delivery(tp, ledger, *taken))
                 taken = ledger.take()
             if self.press is not None and ledger.pressing:
                 self.press()
         return wave
 
-    def _delivery(self, ledger: Ledger, records: Sequence[Any], entry: Entry) -> Delivery:
-        messages = messages_of(records, ledger.source, ledger.end, multi_header=self.multi_header)
+    def _delivery(self, tp: TopicPartition, ledger: Ledger, records: Sequence[Any], entry: Entry) -> Delivery:
+        messages = messages_of(records, tp.topic, tp.partition, ledger.end, multi_header=self.multi_header)
 
         def settle(error: Exception | None) -> None:
             ledger.settle(entry, None if self.drop_refused else error)
@@ -128,6 +129,7 @@ class Reader:
 
     async def _get(self, partitions: list[TopicPartition]) -> tuple[int, Fetched]:
         most = min(MOST_AT_ONCE, self.buffer * max(1, len(self.ledgers)))
+        keep_as_parsed(self.consumer)
         records = await self.consumer.getmany(*partitions, timeout_ms=int(POLL * 1000), max_records=most)
         return self.epoch, records
 

@@ -33,11 +33,11 @@ def _text(data: bytes | None) -> str | bytes:
         return data
 
 
-def messages_of(records: Sequence[Any], source: str, end: int, *, multi_header: bool) -> Batch:
+def messages_of(records: Sequence[Any], topic: str, partition: int, end: int, *, multi_header: bool) -> Batch:
     """The messages of aiokafka's records of one partition; `end` is the end of its log when they were fetched."""
+    source = f"{topic}/{partition}"
     batch: Batch = []
     add, origin = batch.append, tuple.__new__
-    topic, partition = records[0].topic, records[0].partition
     for record in records:
         offset, value, stamp, key = record.offset, record.value, record.timestamp, record.key
         lag = end - offset - 1

@@ -159,18 +159,20 @@ def test_d4_after_a_revoke_nothing_counts_any_more() -> None:
 
 def test_metadata_as_bento_sets_it() -> None:
     found = records(7, key=b"k", timestamp=1_700_000_001_234, headers=(("a", b"1"), ("b", b"\xff"), ("a", b"2")))
-    (message,) = messages_of(found, "t/0", 10, multi_header=False)
+    (message,) = messages_of(found, "t", 0, 10, multi_header=False)
     assert message.meta == {
         "a": "2", "b": b"\xff", "kafka_key": "k", "kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 7, "kafka_lag": 2,
         "kafka_timestamp_unix": 1_700_000_001, "kafka_timestamp_ms": 1_700_000_001_234, "kafka_tombstone_message": False,
     }  # fmt: skip
     assert message.origin == ("t/0", 7)
-    (several,) = messages_of(found, "t/0", 10, multi_header=True)
+    (several,) = messages_of(found, "t", 0, 10, multi_header=True)
     assert several.meta["a"] == ["1", "2"]
 
 
 def test_m60_null_values_and_keys_and_missing_times() -> None:
-    (message,) = messages_of(records(0, value=None, timestamp=-1, headers=(("h", None),)), "t/0", 0, multi_header=False)
+    (message,) = messages_of(
+        records(0, value=None, timestamp=-1, headers=(("h", None),)), "t", 0, 0, multi_header=False
+    )
     assert (message.raw, message.meta["kafka_key"], message.meta["kafka_lag"], message.meta["h"]) == (b"", "", 0, "")
     assert is_tombstone(message)
     message.set_raw(b"filled")

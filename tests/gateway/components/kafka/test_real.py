@@ -27,7 +27,7 @@ from gateway.components.kafka.parts import (
 )
 from testbed.kafka import PASSWORD, USER, RealKafka
 
-from penstock_gateway.components.kafka import assignment, group
+from penstock_gateway.components.kafka import assignment, client, group, reader
 from penstock_gateway.components.kafka.input import KafkaInput
 from penstock_gateway.errors import BatchError, NotConnected, PenstockError
 
@@ -292,7 +292,8 @@ async def test_a_wrong_password_is_said_and_not_shown(real_broker: RealKafka) ->
         await kafka_input(real_broker.sasl_address, topic, consumer_group="g").connect()
 
 
-async def test_a_topic_that_nobody_creates_is_named() -> None:
+async def test_a_topic_that_nobody_creates_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assignment, "TOPIC_TIMEOUT", 1.0)
     broker = await asyncio.to_thread(RealKafka, {"auto.create.topics.enable": "false"})
     try:
         with pytest.raises(NotConnected, match="topic nowhere does not exist"):
@@ -344,6 +345,52 @@ async def _survives_a_crash(broker: RealKafka) -> None:
         await asyncio.wait_for(writing, 60)
         await until(lambda: set(driver.bodies) >= acknowledged, 60)
     assert acknowledged == {str(n).encode() for n in range(200)}
+
+
+async def test_silence_is_noticed_and_reading_goes_on_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """X30: a stopped broker says nothing, so aiokafka does not either; the input counts it as lost and connects again."""
+    monkeypatch.setattr(reader, "SILENCE", 2.0)
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 2.0)
+    broker = await asyncio.to_thread(RealKafka)
+    try:
+        topic = await make_topic(broker.address, 1)
+        await fill(broker.address, topic, [b"a"])
+        for source in (
+            kafka_input(broker.address, topic, broadcast=True),
+            kafka_input(broker.address, f"{topic}:0", consumer_group=topic),
+        ):
+            await source.connect()
+            bodies: list[bytes] = []
+            while not bodies:
+                bodies += await _take(source)
+            broker.pause()
+            with pytest.raises(NotConnected, match="have not answered"):
+                await asyncio.wait_for(_take_for_ever(source), 15)
+            with pytest.raises(NotConnected, match="no answer"):
+                await source.connect()
+            broker.resume()
+            await source.connect()
+            await fill(broker.address, topic, [b"b"])
+            async with asyncio.timeout(15):
+                while b"b" not in bodies:
+                    bodies += await _take(source)
+            await source.close()
+            assert bodies[-2:] == [b"a", b"b"]
+    finally:
+        await asyncio.to_thread(broker.close)
+
+
+async def _take_for_ever(source: KafkaInput) -> None:
+    while True:
+        await _take(source)
+
+
+async def _take(source: KafkaInput) -> list[bytes]:
+    async with asyncio.timeout(20):
+        wave = await source.read()
+    for delivery in wave:
+        delivery.settle(None)
+    return [message.raw for delivery in wave for message in delivery.messages]
 
 
 async def test_a_broker_that_does_not_answer_is_not_waited_for_without_end() -> None:
