@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from penstock_gateway.hub.clients import Grant
     from penstock_gateway.hub.hub import HubOutlet
 
-PROTOCOL = "penstock.v1"
+PROTOCOL, BARE_PROTOCOL = "penstock.v1", "penstock.bare"
+"""The second asks for bare frames by name: a browser that offers its key as a subprotocol insists that one of its offers is chosen."""
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 _MOST_BYTES = 512
 _MOST_PINGS = 100
@@ -53,9 +54,9 @@ async def serve(
     origin: Literal["header", "query"] = "query",
 ) -> web.StreamResponse:
     """Answer one reader until it leaves or is let go. The handshake's headers were checked before."""
-    offered = request.headers.get("Sec-WebSocket-Protocol", "")
-    enveloped = PROTOCOL in (name.strip() for name in offered.split(","))
-    wire: Wire = _ENVELOPED if enveloped else _BARE[outlet.options.ws_message_type]
+    offers = {name.strip() for line in request.headers.getall("Sec-WebSocket-Protocol", ()) for name in line.split(",")}
+    chosen = next((name for name in (PROTOCOL, BARE_PROTOCOL) if name in offers), "")
+    wire: Wire = _ENVELOPED if chosen == PROTOCOL else _BARE[outlet.options.ws_message_type]
     claim: Claim | None = None
     fault = ""
     if cursor_text:
@@ -68,8 +69,8 @@ async def serve(
             fault = error.reason
     response = web.StreamResponse(status=101, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
     response.headers["Sec-WebSocket-Accept"] = _accept(request.headers.get("Sec-WebSocket-Key", ""))
-    if enveloped:
-        response.headers["Sec-WebSocket-Protocol"] = PROTOCOL
+    if chosen:
+        response.headers["Sec-WebSocket-Protocol"] = chosen
     await response.prepare(request)
     tap = SocketTap(request, outlet, grant, exact=outlet.exact)
     outlet.admit(tap.client, wire, claim, fault)

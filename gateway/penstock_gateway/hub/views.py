@@ -178,6 +178,7 @@ class View:
                 self.owner.drained()
             more = self._catch_up_some() or self.at.end < self.ring.next
             await asyncio.sleep(0)
+        self._slices.clear()
 
     def _write(self, client: Client, data: bytes) -> None:
         try:

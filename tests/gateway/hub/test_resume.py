@@ -202,6 +202,17 @@ async def test_a_topic_made_anew_is_a_gap_for_those_who_stay_and_those_who_retur
     assert (gap.type, gap.json["reason"], anew.data) == ("penstock.gap", "recreated", "anew")
 
 
+async def test_a_topic_id_that_is_not_known_for_a_moment_is_no_new_topic(edge: Edge) -> None:
+    outlet = edge.outlet()
+    begin(outlet)
+    reader = await edge.events()
+    await feed(outlet, "t/0", 0, "one")
+    for epochs in ({}, {"t": "one"}):
+        outlet.begin(Begin({"t/0": 1}, {"t/0": 1}, epochs))
+    await feed(outlet, "t/0", 1, "two")
+    assert [event.type for event in await reader.take(2)] == ["message", "message"]
+
+
 async def test_a_jump_of_the_input_is_a_gap(edge: Edge) -> None:
     outlet = edge.outlet()
     begin(outlet)

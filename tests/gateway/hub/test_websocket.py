@@ -100,6 +100,17 @@ async def test_the_handshakes_key_is_answered(edge: Edge) -> None:
     assert answer.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
+async def test_only_our_subprotocols_are_chosen(edge: Edge) -> None:
+    """W-59; and a key among the offers is never sent back."""
+    outlet = edge.outlet(LIVE, WORDS)
+    assert "sec-websocket-protocol" not in (await connect(edge, protocols="chat, penstock.key.pen_x")).headers
+    bare = await connect(edge, protocols="penstock.key.pen_x, penstock.bare")
+    assert bare.headers["sec-websocket-protocol"] == "penstock.bare"
+    await eventually(lambda: len(outlet.clients) == 2)
+    await outlet.write([message("one")])
+    assert await bare.frame() == (TEXT, b"one")
+
+
 async def test_the_subprotocol_resumes(edge: Edge) -> None:
     outlet = edge.outlet()
     begin(outlet)
