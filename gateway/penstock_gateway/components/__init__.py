@@ -5,22 +5,29 @@ from __future__ import annotations
 import importlib
 
 _MODULES = (
+    "batch_surgery",
     "branch",
     "broker",
     "dedupe",
     "drop",
     "generate",
+    "group_by",
+    "grouping",
     "http_server",
     "kafka",
     "log",
     "mapping",
     "memory_cache",
+    "noop",
+    "retry_processor",
+    "sleep",
     "split",
     "standard_streams",
     "switch_output",
     "switch_processor",
     "sync_response",
     "try_catch",
+    "while_processor",
 )
 
 

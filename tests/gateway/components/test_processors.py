@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import fnmatch
 import os
 import time
@@ -16,11 +17,12 @@ from penstock_gateway import config, language
 from penstock_gateway.config import Rules
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.engine.context import EngineContext, Surroundings
-from penstock_gateway.message import Message
+from penstock_gateway.message import Failure, Message
 from penstock_gateway.metrics import Metrics
 from penstock_gateway.registry import Outlet, OutletOptions, Route
 
-CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "components" / "processors.yaml").read_text())
+TABLES = sorted((Path(__file__).parents[2] / "cases" / "components").glob("processors*.yaml"))
+CASES = [case for table in TABLES for case in yaml.safe_load(table.read_text())]
 
 
 class NoEdges:
@@ -33,12 +35,24 @@ class NoEdges:
         raise AssertionError("no outlet expected")
 
 
+def made(given: Any, n: int) -> Message:
+    """A message as the table writes it: its text, or {text | base64, meta?, error?}."""
+    data = given if isinstance(given, dict) else {"text": given}
+    raw = base64.b64decode(data["base64"]) if "base64" in data else data["text"].encode()
+    message = Message(raw, dict(data.get("meta", {})))
+    message.failure = Failure(data["error"]) if "error" in data else None
+    message.index = n
+    return message
+
+
 def shown(message: Message, wanted: Any) -> Any:
     """The message in the form the table uses; an expected error may hold `*`."""
     error = message.failure.text if message.failure else None
     if not isinstance(wanted, dict) and error is None:
         return message.raw.decode()
-    found: dict[str, Any] = {"text": message.raw.decode()}
+    form = "base64" if isinstance(wanted, dict) and "base64" in wanted else "text"
+    body = base64.b64encode(message.raw).decode() if form == "base64" else message.raw.decode()
+    found: dict[str, Any] = {form: body}
     if error is not None:
         pattern = wanted.get("error", "") if isinstance(wanted, dict) else ""
         found["error"] = pattern if pattern.endswith("*") and fnmatch.fnmatchcase(error, pattern) else error
@@ -54,8 +68,9 @@ async def test_processors(case: dict[str, Any]) -> None:
         "pipeline": {"processors": case["processors"]},
         "output": {"drop": {}},
         "cache_resources": [{"label": "seen", "memory": {}}],
+        **case.get("root", {}),
     }
-    stream, problems = config.parse_stream(data, (), Rules())
+    stream, problems = config.parse_stream(data, (), Rules(bare=case.get("bare", False)))
     assert stream is not None, problems
     environment = language.Environment(clock=time.time_ns, random=os.urandom)
     clock = asyncio.get_running_loop().time
@@ -63,9 +78,7 @@ async def test_processors(case: dict[str, Any]) -> None:
     shared = Surroundings("shop/x", "s", plan, environment, Metrics(), NoEdges(), clock, lambda: 0.5)
     shared.caches = stream.caches
     chain = EngineContext(shared).chain(stream.processors)
-    batch = [Message(text.encode()) for text in case["given"]]
-    for n, message in enumerate(batch):
-        message.index = n
+    batch = [made(given, n) for n, given in enumerate(case["given"])]
     originals = [(message.raw, dict(message.meta), message.failure) for message in batch]
     results = await chain.process(batch)
     wanted = case["then"]
