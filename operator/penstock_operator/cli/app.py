@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_operator.cli import crd, dev, key, lint, render, run_bare, schema, send, tail
+from penstock_operator.cli import blobl, crd, dev, key, lint, render, run_bare, schema, send, tail, test
 
 app = typer.Typer(
     name="penstock",
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command("dev", epilog=dev.EXAMPLES)(dev.dev)
 app.command("run", epilog=run_bare.EXAMPLES)(run_bare.run)
 app.command("lint", epilog=lint.EXAMPLES)(lint.lint)
+app.command("test", epilog=test.EXAMPLES)(test.test)
+app.command("blobl", epilog=blobl.EXAMPLES)(blobl.blobl)
 app.command("render", epilog=render.EXAMPLES)(render.render)
 app.command("tail", epilog=tail.EXAMPLES)(tail.tail)
 app.command("send", epilog=send.EXAMPLES)(send.send)
