@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the command that the testbed builds, so that go.mod keeps what it needs.
+package tools
+
+import _ "helm.sh/helm/v3/cmd/helm"
