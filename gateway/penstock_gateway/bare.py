@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from penstock_gateway import __version__, config, language, lint, streams, variables, yamltext
 from penstock_gateway.config import Rules, StreamConfig
@@ -96,8 +97,11 @@ async def run(path: Path, names: Mapping[str, str]) -> int:
     gc.collect()
     gc.freeze()  # what is loaded stays, and messages go by reference counting: the collector has little to find
     gc.set_threshold(20_000, 20, 20)
-    waits = {asyncio.create_task(stopping.wait()), asyncio.create_task(instance.ended.wait())}
+    waits: set[asyncio.Task[Any]] = {asyncio.create_task(stopping.wait()), asyncio.create_task(instance.ended.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.is_set():  # as Bento: it stays until somebody has heard that the stream is over
+        waits |= {asyncio.create_task(hub.part(_API))}
+        await asyncio.wait([wait for wait in waits if not wait.done()], return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
     await sites.refuse()

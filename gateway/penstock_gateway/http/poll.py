@@ -45,7 +45,7 @@ async def serve(
 async def _take(request: web.BaseRequest, outlet: CompeteOutlet, grant: Grant) -> web.StreamResponse:
     """The next batch. It counts as delivered when this client's buffer is empty; a client that left while it waited takes none."""
     if outlet.closed:
-        return _closed()
+        return _closed(outlet)
     taker = outlet.take(grant, lambda: _alive(request))
     try:
         try:
@@ -53,7 +53,7 @@ async def _take(request: web.BaseRequest, outlet: CompeteOutlet, grant: Grant) -
         except TimeoutError:
             return _late()
         if job is None:
-            return _closed()
+            return _closed(outlet)
         if not job.bodies:
             return _late()
         response = _answer(job.bodies)
@@ -85,10 +85,10 @@ async def _since(
                 return web.Response(status=400, body=body, content_type=problems.CONTENT_TYPE)
             fault = error.reason
     if outlet.closed:
-        return _closed()
+        return _closed(outlet)
     page = await outlet.poll(grant, claim, outlet.options.timeout)
     if page is None:
-        return _closed()
+        return _closed(outlet)
     response = _answer(page.bodies) if page.bodies else _late()
     if page.cursor:
         response.headers[CURSOR_HEADER] = page.cursor
@@ -128,7 +128,8 @@ def _late() -> web.Response:
     return _plain(408, "Timed out waiting for message\n")
 
 
-def _closed() -> web.Response:
+def _closed(outlet: HubOutlet) -> web.Response:
+    outlet.parted.set()
     return _plain(503, "Server closed\n")
 
 

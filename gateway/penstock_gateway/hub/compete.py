@@ -57,6 +57,8 @@ class CompeteOutlet:
         self.counters = counters
         self.stream, self.options, self.plan = stream, options, plan
         self.closed = False
+        self.parted = asyncio.Event()
+        """After the end of the stream, a client has heard of it."""
         self.wanted = WantedGate()
         self._loop = asyncio.get_running_loop()
         self._line: deque[Job] = deque()
@@ -102,6 +104,7 @@ class CompeteOutlet:
         self.closed = True
         for client, wire in tuple(self._wires.items()):
             self._dismiss(client, wire.end(), "ended")
+            self.parted.set()
         for taker in tuple(self._takers):
             if not taker.job.done():
                 taker.job.set_result(None)

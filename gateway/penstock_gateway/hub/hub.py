@@ -55,6 +55,14 @@ class Hub:
         for key in [key for key in self._outlets if key[0] == api and stream in (None, key[1])]:
             self._outlets.pop(key).close()
 
+    async def part(self, api: str) -> None:
+        """The streams of an API have ended by themselves: end their readers, and wait until somebody at each outlet has heard of it."""
+        outlets = self.outlets(api)
+        for outlet in outlets:
+            outlet.close()
+        for outlet in outlets:
+            await outlet.parted.wait()
+
     def close_clients(self, api: str, verdict: Verdict) -> int:
         """Close the clients of an API for which a reason comes back; how many."""
         return sum(outlet.close_clients(verdict) for outlet in self.outlets(api))

@@ -42,6 +42,8 @@ class BroadcastOutlet:
         self.ring = self.progress.ring
         self.views: dict[str, View] = {}
         self.closed = False
+        self.parted = asyncio.Event()
+        """After the end of the stream, a client has heard of it."""
         self.wanted = WantedGate(opened=True)
         self._where: dict[Client, View] = {}
         self._waiting: dict[Client, Claim | None] = {}
@@ -102,6 +104,7 @@ class BroadcastOutlet:
         self.closed = True
         for client, view in tuple(self._where.items()):
             self._dismiss(client, view.wire.end(), "ended")
+            self.parted.set()
         for poll in self._polls:
             poll.woken.set()
         self._room.set()
