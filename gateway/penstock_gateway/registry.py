@@ -373,6 +373,8 @@ class Route:
     address: str = ""
     """A bare configuration may ask for a listener of its own; "" = the gateway's port."""
     cors: Cors | None = None
+    yields: bool = False
+    """The path is a default nobody asked for: it gives way where somebody else serves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +394,8 @@ class OutletOptions:
     write_wait: float = 10.0
     address: str = ""
     cors: Cors | None = None
+    yields: tuple[str, ...] = ()
+    """Fields whose paths are defaults nobody asked for (see `Route.yields`)."""
 
 
 class Gate(Protocol):

@@ -24,9 +24,12 @@ class Entry:
     methods: frozenset[str]
     target: Any
     address: str = ""
+    yields: bool = False
 
     def clashes(self, other: Entry) -> bool:
-        """Whether both would serve one path with one method."""
+        """Whether both would serve one path with one method, and neither gives way."""
+        if self.yields or other.yields:
+            return False
         same = self.pattern.shape == other.pattern.shape and self.address == other.address
         return same and (not self.methods or not other.methods or not self.methods.isdisjoint(other.methods))
 
@@ -63,6 +66,7 @@ class RouteTable:
         return remove
 
     def _set(self, entries: list[Entry]) -> None:
+        entries = sorted(entries, key=lambda entry: entry.yields)  # of those with one pattern the first is taken
         self._entries = entries
         self._exact = {}
         for entry in entries:
@@ -92,6 +96,17 @@ class RouteTable:
         return Found(None, {}, tuple(sorted(allowed))) if allowed else None
 
 
-def entry_of(stream: str, serves: Serves, path: str, methods: Iterable[str], target: Any, address: str = "") -> Entry:
+def entry_of(
+    stream: str,
+    serves: Serves,
+    path: str,
+    methods: Iterable[str],
+    target: Any,
+    address: str = "",
+    *,
+    yields: bool = False,
+) -> Entry:
     """An entry for a configured path; raises ConfigError when the path is not one."""
-    return Entry(stream, serves, pattern(path), frozenset(method.upper() for method in methods), target, address)
+    return Entry(
+        stream, serves, pattern(path), frozenset(method.upper() for method in methods), target, address, yields
+    )

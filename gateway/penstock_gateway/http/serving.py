@@ -12,7 +12,7 @@ from penstock_gateway.errors import ConfigError
 from penstock_gateway.http import ingest, poll, sse, websocket
 from penstock_gateway.http.decide import Grant
 from penstock_gateway.http.head import Source
-from penstock_gateway.http.routes import Entry, RouteTable, entry_of
+from penstock_gateway.http.routes import Entry, RouteTable, Serves, entry_of
 from penstock_gateway.hub.hub import Hub
 from penstock_gateway.metrics import AccessCounters
 from penstock_gateway.registry import Cors, OutletOptions, Route
@@ -22,21 +22,22 @@ def entries_of_outlet(outlet: Any) -> list[Entry]:
     """The routes of an outlet's options."""
     options: OutletOptions = outlet.options
     stream = outlet.stream.rpartition("/")[2]
-    verbs = options.allowed_verbs
-    entries = []
-    if options.path:
-        entries.append(entry_of(stream, "poll", options.path, verbs, outlet, options.address))
-    if options.stream_path:
-        entries.append(entry_of(stream, "stream", options.stream_path, verbs, outlet, options.address))
-    if options.ws_path:
-        entries.append(entry_of(stream, "websocket", options.ws_path, (), outlet, options.address))
-    return entries
+    fields: tuple[tuple[str, Serves, str, tuple[str, ...]], ...] = (
+        ("path", "poll", options.path, options.allowed_verbs),
+        ("stream_path", "stream", options.stream_path, options.allowed_verbs),
+        ("ws_path", "websocket", options.ws_path, ()),
+    )
+    return [
+        entry_of(stream, serves, path, methods, outlet, options.address, yields=name in options.yields)
+        for name, serves, path, methods in fields
+        if path
+    ]
 
 
 def entry_of_route(stream: str, route: Route) -> Entry:
     """The entry of a request input's route."""
     serves: Literal["respond", "converse"] = "respond" if route.respond is not None else "converse"
-    return entry_of(stream, serves, route.path, route.methods, route, route.address)
+    return entry_of(stream, serves, route.path, route.methods, route, route.address, yields=route.yields)
 
 
 def cors_of(entry: Entry) -> Cors | None:

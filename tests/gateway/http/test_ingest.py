@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from gateway.http.conftest import Open
-from gateway.http.parts import ECHO, MOBILE, Site, api_of, statuses, stream
+from gateway.http.parts import DELIVERY, ECHO, MOBILE, Site, api_of, statuses, stream
 
 from penstock_gateway.components.http_server.formats import FormatError, parse_media_type, split_multipart
 from penstock_gateway.errors import ConfigError
@@ -400,3 +400,19 @@ async def test_web_pages_of_other_origins(site: Open) -> None:
 async def test_two_streams_cannot_serve_one_path(site: Open) -> None:
     one, two = (stream(name, source(ws_path=""), {"drop": {}}) for name in ("one", "two"))
     assert "served by" in await fault_of(site, one, two)
+
+
+async def test_defaults_nobody_asked_for_are_in_nobody_s_way(site: Open) -> None:
+    """Two inputs that name their paths both have the default `/post/ws`; one that asks for it gets it, whatever the order."""
+    one, two = (stream(name, {"http_server": {"path": f"/{name}"}}, {"sync_response": {}}) for name in ("one", "two"))
+    three = stream("three", {"http_server": {"path": "/three", "ws_path": "/post/ws"}}, {"drop": {}})
+    given = {"http_server": {"stream_path": "/events", "stream_format": "event_source"}}
+    outlet = stream("out", {"http_server": {"path": "/get"}}, given, delivery=DELIVERY)
+    gate = await site(apis=[api_of("orders", one, two, three, outlet)])
+    assert [(await gate.post(f"/orders/{name}"))[0] for name in ("one", "two", "three", "get")] == [200] * 4
+    answer = await gate.stream("/orders/events")
+    assert answer.status == 200
+    async with gate.session.ws_connect(gate.url + "/orders/post/ws", headers={"Authorization": MOBILE}) as socket:
+        await socket.send_str("hi")
+        with pytest.raises(TimeoutError):
+            await socket.receive(0.3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -110,13 +111,17 @@ class HttpServer:
         """Register the routes."""
         config = self._config
         self._emit = emit
+        verbs = frozenset(verb.upper() for verb in config.allowed_verbs)
+        given = Route("", verbs, address=config.address, cors=self._cors)
         if config.path:
-            verbs = frozenset(verb.upper() for verb in config.allowed_verbs)
-            self._serve(Route(config.path, verbs, respond=self.respond, address=config.address, cors=self._cors))
+            self._serve(replace(given, path=config.path, respond=self.respond, yields=self._unasked("path")))
         if config.ws_path:
-            self._serve(
-                Route(config.ws_path, frozenset(), converse=self.converse, address=config.address, cors=self._cors)
-            )
+            socket = replace(given, path=config.ws_path, methods=frozenset(), converse=self.converse)
+            self._serve(replace(socket, yields=self._unasked("ws_path")))
+
+    def _unasked(self, field: str) -> bool:
+        """A path that nobody wrote gives way: two inputs of one API may both leave `ws_path` at its default."""
+        return field not in self._config.model_fields_set
 
     def _serve(self, route: Route) -> None:
         self._removers.append(self._context.route(route))

@@ -50,6 +50,7 @@ class HttpServerOutput(Config):
             write_wait=self.write_wait,
             address=self.address,
             cors=self.cors.cors(),
+            yields=tuple(name for name in ("path", "stream_path", "ws_path") if name not in self.model_fields_set),
         )
         return ClientsOutput(context.outlet(options))
 
