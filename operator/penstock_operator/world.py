@@ -70,6 +70,8 @@ class Compiled:
     outputs: tuple[delivery.OutputFacts, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Where clients meet the stream, below the listen path: `post`, `get`, `stream`, `sse`, `ws`, `ws_in`."""
+    routes: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Paths it serves, with their methods; none = WebSockets, which share a path with nobody."""
     groups: tuple[str, ...] = ()
     """Consumer groups it joins, each with its brokers."""
 
@@ -266,6 +268,12 @@ class Store:
         self._tables[kind] = dict(_reduced(kind, document) for document in listed)
         self._known.add(kind)
         self._world = None
+
+    def confirm(self, kind: str) -> None:
+        """A kind was listed completely, object by object."""
+        if kind not in self._known:
+            self._known.add(kind)
+            self._world = None
 
     def doubt(self, kind: str) -> None:
         """A kind cannot be listed any more: nothing is decided until it was."""
