@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from penstock_gateway.document import MAX_DEPTH, Number, Value, go_float, kind
@@ -70,6 +71,16 @@ def parse(text: str, *, cast: bool) -> Value:
 
     Raises XMLError.
     """
+    for found in documents(text, cast=cast):
+        return found
+    raise XMLError("EOF")
+
+
+def documents(text: str, *, cast: bool) -> Iterator[Value]:
+    """Read every outermost element of a text, each as {name: value}.
+
+    Raises XMLError.
+    """
     stack: list[_Element] = []
     for token in tokens(text):
         if isinstance(token, Open):
@@ -82,10 +93,9 @@ def parse(text: str, *, cast: bool) -> Value:
         elif stack:
             found = _closed(stack, token)
             if found is not None:
-                return found
+                yield found
     if stack:
         raise end_error(text)
-    raise XMLError("EOF")
 
 
 def _closed(stack: list[_Element], token: Close) -> Value:

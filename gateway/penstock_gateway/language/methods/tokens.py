@@ -1,4 +1,4 @@
-"""Methods on JSON web tokens with a shared secret: sign_jwt_hs*, parse_jwt_hs*."""
+"""Methods on JSON web tokens: sign_jwt_hs* and parse_jwt_hs*, and what those with key pairs (keypairs.py) share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.registry import Param, method
 from penstock_gateway.language.sizes import bounded
 from penstock_gateway.language.values import bytes_of
+
+Signer = Callable[[bytes], bytes]  # what is signed -> signature
+Verifier = Callable[[bytes, bytes], str | None]  # what is signed, signature -> why it is refused
 
 _SECRET = Param("signing_secret", "string")
 _ALGORITHMS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
@@ -33,15 +36,15 @@ def _encoded(raw: bytes) -> bytes:
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
-def _signer(algorithm: str, digest: str) -> Callable[[str], Callable[[dict[str, Value]], str]]:
+def _signing(algorithm: str, signer: Callable[[str], Signer]) -> Callable[[str], Callable[[dict[str, Value]], str]]:
     header = _encoded(b'{"alg":"' + algorithm.encode() + b'","typ":"JWT"}')
 
     def prepare(secret: str) -> Callable[[dict[str, Value]], str]:
-        key = bytes_of(secret)
+        sign = signer(secret)
 
         def run(target: dict[str, Value]) -> str:
             signed = header + b"." + _encoded(jsontext.write(bounded(target), None, escape_html=True))
-            return (signed + b"." + _encoded(hmac.digest(key, signed, digest))).decode()
+            return (signed + b"." + _encoded(sign(signed))).decode()
 
         return run
 
@@ -71,7 +74,7 @@ def _document(raw: bytes, what: str) -> dict[str, Value]:
     return value
 
 
-def _claims(token: str, key: bytes, algorithm: str, now: float) -> dict[str, Value]:
+def _claims(token: str, verify: Verifier, algorithm: str, now: float) -> dict[str, Value]:
     parts = token.split(".")
     if len(parts) != 3:
         raise _RefusedToken("token is malformed: token contains an invalid number of segments")
@@ -84,9 +87,9 @@ def _claims(token: str, key: bytes, algorithm: str, now: float) -> dict[str, Val
         raise _RefusedToken(
             f"token is unverifiable: error while executing keyfunc: incorrect signing method: {found}",
         )
-    wanted = hmac.digest(key, f"{parts[0]}.{parts[1]}".encode(), _ALGORITHMS[algorithm])
-    if not hmac.compare_digest(wanted, _decoded(parts[2])):
-        raise _RefusedToken("token signature is invalid: signature is invalid")
+    problem = verify(f"{parts[0]}.{parts[1]}".encode("utf-8", "surrogateescape"), _decoded(parts[2]))
+    if problem is not None:
+        raise _RefusedToken(f"token signature is invalid: {problem}")
     _check_times(claims, now)
     return claims
 
@@ -106,13 +109,16 @@ def _check_times(claims: dict[str, Value], now: float) -> None:
         raise _RefusedToken("token has invalid claims: " + ", ".join(problems))
 
 
-def _parser(algorithm: str) -> Callable[[str], Callable[[Execution, str], dict[str, Value]]]:
+def _parsing(
+    algorithm: str,
+    verifier: Callable[[str], Verifier],
+) -> Callable[[str], Callable[[Execution, str], dict[str, Value]]]:
     def prepare(secret: str) -> Callable[[Execution, str], dict[str, Value]]:
-        key = bytes_of(secret)
+        verify = verifier(secret)
 
         def run(ctx: Execution, target: str) -> dict[str, Value]:
             try:
-                return _claims(target, key, algorithm, ctx.environment.clock() / 1e9)
+                return _claims(target, verify, algorithm, ctx.environment.clock() / 1e9)
             except _RefusedToken as error:
                 raise EvaluationError(f"failed to parse JWT string: {error}") from None
 
@@ -121,10 +127,35 @@ def _parser(algorithm: str) -> Callable[[str], Callable[[Execution, str], dict[s
     return prepare
 
 
+def register(algorithm: str, signer: Callable[[str], Signer], verifier: Callable[[str], Verifier]) -> None:
+    """Add the two methods of an algorithm; both functions read the secret and fail when it is none."""
+    method(f"sign_jwt_{algorithm.lower()}", _SECRET, receives="object", prepare=True, annotate=False)(
+        _signing(algorithm, signer),
+    )
+    method(f"parse_jwt_{algorithm.lower()}", _SECRET, receives="string", prepare=True, context=True, annotate=False)(
+        _parsing(algorithm, verifier),
+    )
+
+
+def _signature(digest: str) -> Callable[[str], Signer]:
+    def signer(secret: str) -> Signer:
+        key = bytes_of(secret)
+        return lambda signed: hmac.digest(key, signed, digest)
+
+    return signer
+
+
+def _comparison(digest: str) -> Callable[[str], Verifier]:
+    def verifier(secret: str) -> Verifier:
+        sign = _signature(digest)(secret)
+
+        def verify(signed: bytes, signature: bytes) -> str | None:
+            return None if hmac.compare_digest(sign(signed), signature) else "signature is invalid"
+
+        return verify
+
+    return verifier
+
+
 for _algorithm, _digest in _ALGORITHMS.items():
-    method(f"sign_jwt_{_algorithm.lower()}", _SECRET, receives="object", prepare=True, annotate=False)(
-        _signer(_algorithm, _digest),
-    )
-    method(f"parse_jwt_{_algorithm.lower()}", _SECRET, receives="string", prepare=True, context=True, annotate=False)(
-        _parser(_algorithm),
-    )
+    register(_algorithm, _signature(_digest), _comparison(_digest))
