@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from penstock_gateway import delivery
+from penstock_gateway import delivery, paths
 from penstock_gateway.errors import Problem
 from penstock_operator import access, render
 from penstock_operator.resources.documents import Key, Name, Policy, StreamAPI
@@ -105,6 +105,21 @@ def config_problems(world: World, api: StreamAPI) -> list[Problem]:
     return problems
 
 
+def _routes_are_distinct(world: World, api: StreamAPI) -> Finding | None:
+    taken: list[tuple[str, str, frozenset[str]]] = []
+    for view in render.streams(world, api):
+        for path, methods in view.compiled.routes if view.compiled else ():
+            shape = paths.pattern(path).shape
+            for owner, other, theirs in taken:
+                if other == shape and (not methods or not theirs or methods & theirs):
+                    shown = " ".join(sorted(methods & theirs)) or "WebSocket"
+                    return Finding(
+                        "ConfigInvalid", f"stream {view.name}: {shown} {path} is served by stream {owner} already"
+                    )
+            taken.append((view.name, shape, methods))
+    return None
+
+
 def _delivery_is_possible(world: World, api: StreamAPI) -> Finding | None:
     for view in render.streams(world, api):
         if view.verdict is not None and view.verdict.refused:
@@ -165,6 +180,7 @@ API_ACCEPTED: tuple[Check[StreamAPI], ...] = (
     _spec_is_valid,
     _path_is_free,
     _configurations_are_valid,
+    _routes_are_distinct,
     _delivery_is_possible,
     _document_fits,
 )

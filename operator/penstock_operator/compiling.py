@@ -45,6 +45,7 @@ def compile_stream(data: Any, values: Mapping[str, str]) -> Compiled:
         tuple(_processor(component) for component in every if component.spec.kind is Kind.PROCESSOR),
         tuple(_outputs(stream.output)),
         dict(_endpoints(every)),
+        tuple(_routes(every)),
         tuple(_groups(every)),
     )
 
@@ -111,6 +112,17 @@ def _endpoints(components: Iterable[Component]) -> Iterator[tuple[str, str]]:
             path = getattr(given, name, "")
             if name in written and path:
                 yield _end(component, name), str(path)
+
+
+def _routes(components: Iterable[Component]) -> Iterator[tuple[str, frozenset[str]]]:
+    """The paths that are written; ones that nobody wrote give way, so they clash with nothing."""
+    for component in components:
+        given: Any = component.config
+        for name in ("path", "stream_path", "ws_path") if component.name == "http_server" else ():
+            path = getattr(given, name, "")
+            if path and name in given.model_fields_set:
+                verbs = given.allowed_verbs if name != "ws_path" else ()
+                yield str(path), frozenset(str(verb).upper() for verb in verbs)
 
 
 def _end(component: Component, name: str) -> str:

@@ -80,7 +80,7 @@ def _api_programmed(world: World, api: StreamAPI, expected: str | None, held: st
     if facts is None or facts.ready == 0:
         return Finding("NoGateway", facts.message if facts and facts.message else "no gateway is ready yet")
     if expected is not None and facts.hash != expected:
-        return Finding("RollingOut", "the gateways do not all run this configuration yet")
+        return Finding("RollingOut", facts.message or "the gateways do not all run this configuration yet")
     if facts.revision != held:
         return Finding("Updating", "the gateways do not all hold the access documents yet")
     return None

@@ -228,6 +228,20 @@ async def test_send_posts_every_message_and_stops_at_the_first_refusal(
     assert "401" in capsys.readouterr().err
 
 
+async def test_two_inputs_may_leave_the_paths_they_do_not_use_at_their_defaults(run: Run) -> None:
+    second = "  - {name: in2, config: {input: {http_server: {path: /in2}}, output: {drop: {}}}}\n"
+    run.write("ticks.yaml", TICKS.replace("  authentication", second + "  authentication"))
+
+    async def both() -> bool:
+        return (await run.status("/in"), await run.status("/in2")) == (200, 200)
+
+    await run.check(both)
+    assert not [line for line in run.said if "already" in line]
+    state = json.loads((run.state / "state.json").read_text())["objects"]["StreamAPI default/ticks"]["status"]
+    await run.until(lambda: run.facts()["ready"])
+    assert {it["type"]: it["status"] for it in state["conditions"]}["Connected"] != "False"
+
+
 async def test_a_disabled_api_stops_its_streams_and_is_not_there(run: Run) -> None:
     async with run.client.get(run.url + "/events", headers=run.headers) as response:
         await events(response, 1)
