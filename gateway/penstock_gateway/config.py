@@ -290,18 +290,24 @@ class _Parser:
         except ValidationError as error:
             self.problems += describe(error, path, spec.config, bare=spec.bare)
             return None
-        self._host_fields(spec, config, path)
+        self._host_fields(config, path)
         for inner, slot in _slots(config, ()):
             slot.component = self.component(slot.kind, slot.data, (*path, *(inner[1:] if spec.bare else inner)))
         return config
 
-
-    def _host_fields(self, spec: Spec, config: Config, path: Path) -> None:
-        for name, field_info in spec.config.model_fields.items():
+    def _host_fields(self, config: BaseModel, path: Path) -> None:
+        """Also in the parts of a configuration, such as the files of `tls`."""
+        if self.rules.bare:
+            return
+        for name, field_info in type(config).model_fields.items():
+            value = getattr(config, name)
             mark = next((mark for mark in field_info.metadata if isinstance(mark, HostOnly)), None)
-            if mark is not None and getattr(config, name) and not self.rules.bare:
+            if mark is not None and value:
                 text = f"field {name} is not allowed in a StreamAPI: {mark.advice}; it exists for `penstock run`"
                 self.fault(text, (*path, name), "host")
+            for number, part in enumerate(value) if isinstance(value, list) else ((None, value),):
+                if isinstance(part, BaseModel):
+                    self._host_fields(part, (*path, name) if number is None else (*path, name, number))
 
 
 def describe(error: ValidationError, path: Path, model: type[BaseModel], *, bare: bool = False) -> list[Problem]:

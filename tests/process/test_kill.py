@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -112,7 +113,7 @@ async def reading(address: str, topic: str) -> AsyncIterator[Reader]:
     async def read() -> None:
         while True:
             for records in (await consumer.getmany(timeout_ms=100)).values():
-                reader.counts.update(record.value for record in records)
+                reader.counts.update(record.value or b"" for record in records)
 
     task = asyncio.create_task(read())
     try:
@@ -158,10 +159,10 @@ async def members(address: str, group: str) -> int:
     """How many members a stable group has; 0 while it rebalances."""
     async with administrator(address) as admin:
         try:
-            (answer,) = await admin.describe_consumer_groups([group])
+            answers: list[Any] = await admin.describe_consumer_groups([group])
         except GroupCoordinatorNotAvailableError:  # the broker's first group is just being set up
             return 0
-    _error, _group, state, _type, _protocol, found, *_ = answer.groups[0]
+    _error, _group, state, _type, _protocol, found, *_ = answers[0].groups[0]
     return len(found) if state == "Stable" else 0
 
 

@@ -6,14 +6,15 @@ import os
 import ssl
 import tempfile
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aiokafka.abc import AbstractTokenProvider
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from penstock_gateway.errors import NotConnected
-from penstock_gateway.registry import Config
+from penstock_gateway.registry import Config, HostOnly
 
+HostFile = Annotated[str, HostOnly("give the PEM text in the field beside it, from a variable that refers to a Secret")]
 Mechanism = Literal["none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
@@ -26,8 +27,8 @@ class ClientCertificate(_Part):
 
     cert: str = Field("", description="The certificate as PEM text.", repr=False)
     key: str = Field("", description="Its private key as PEM text.", repr=False)
-    cert_file: str = Field("", description="Path of the certificate, instead of `cert`.")
-    key_file: str = Field("", description="Path of the private key, instead of `key`.")
+    cert_file: HostFile = Field("", description="Path of the certificate, instead of `cert`.")
+    key_file: HostFile = Field("", description="Path of the private key, instead of `key`.")
     password: str = Field("", description="Password of an encrypted private key.", repr=False)
 
     @model_validator(mode="after")
@@ -50,7 +51,7 @@ class Tls(_Part):
     root_cas: str = Field(
         "", description="Certificate authorities as PEM text; empty = those of the system.", repr=False
     )
-    root_cas_file: str = Field("", description="Path of a PEM file with certificate authorities.")
+    root_cas_file: HostFile = Field("", description="Path of a PEM file with certificate authorities.")
     client_certs: list[ClientCertificate] = Field(
         default_factory=list, description="The certificate of this client (at most one).", max_length=1
     )

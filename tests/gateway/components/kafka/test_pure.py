@@ -187,7 +187,8 @@ def test_metadata_values_become_headers_as_text() -> None:
 def test_the_size_is_never_underestimated() -> None:
     from aiokafka.record.default_records import DefaultRecordBatchBuilder as Builder
 
-    for headers in ([], [("ä" * 50, b"x" * 300)], [(f"h{n}", b"") for n in range(100)]):
+    given: list[Any] = [[], [("ä" * 50, b"x" * 300)], [(f"h{n}", b"") for n in range(100)]]
+    for headers in given:
         for value in (None, b"", b"x" * 70_000):
             builder = Builder(2, 0, 0, -1, -1, 0, 10_000_000)
             builder.append(0, 1_700_000_000_000, key=b"key", value=value, headers=headers)

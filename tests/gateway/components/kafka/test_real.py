@@ -32,7 +32,7 @@ from penstock_gateway.components.kafka.input import KafkaInput
 from penstock_gateway.errors import BatchError, NotConnected, PenstockError
 
 pytestmark = pytest.mark.kafka
-QUICK = {"group": {"session_timeout": "6s", "heartbeat_interval": "300ms", "rebalance_timeout": "10s"}}
+QUICK: dict[str, Any] = {"group": {"session_timeout": "6s", "heartbeat_interval": "300ms", "rebalance_timeout": "10s"}}
 
 
 async def test_three_members_and_three_rebalances_lose_nothing(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ async def test_three_members_and_three_rebalances_lose_nothing(real: str, monkey
         commits.append((self, set(offsets)))
         if not set(offsets) <= owned.get(self, set()):
             late.append((set(offsets), owned.get(self)))
-        await commit(self, offsets)
+        await commit(self, offsets)  # type: ignore[no-untyped-call]  # aiokafka's own
 
     async def watched_assigned(self: group.Membership, partitions: Any) -> None:
         owned[self._consumer] = set(partitions)
@@ -66,9 +66,9 @@ async def test_three_members_and_three_rebalances_lose_nothing(real: str, monkey
     total = 12_000
     written = asyncio.create_task(_write_slowly(real, topic, total))
     drivers: list[Driver] = []
-    fields = {"consumer_group": topic, "commit_period": "50ms", "checkpoint_limit": 64, **QUICK}
+    fields: dict[str, Any] = {"consumer_group": topic, "commit_period": "50ms", "checkpoint_limit": 64, **QUICK}
     for _ in range(3):  # the second and third member's joining are two rebalances
-        driver = SlowDriver(kafka_input(real, topic, **fields))
+        driver: Driver = SlowDriver(kafka_input(real, topic, **fields))
         await driver.__aenter__()
         drivers.append(driver)
         seen = len(driver.taken)
@@ -244,8 +244,10 @@ async def test_a_topic_made_anew_has_another_epoch(real: str, monkeypatch: pytes
         async with administrator(real) as admin:
             await admin.delete_topics([topic])
             deadline = time.monotonic() + 20
-            while (await admin.create_topics([NewTopic(topic, 1, 1)])).topic_errors[0][1]:
+            answer: Any = await admin.create_topics([NewTopic(topic, 1, 1)])
+            while answer.topic_errors[0][1]:  # the old one is still going
                 assert time.monotonic() < deadline
+                answer = await admin.create_topics([NewTopic(topic, 1, 1)])
         await fill(real, topic, [b"new%d" % n for n in range(5)])
         await until(lambda: len(driver.taken) == 8)
         begins = [delivery.begin for delivery in driver.seen if delivery.begin is not None]
@@ -264,7 +266,7 @@ async def test_transactions_do_not_hold_up_positions(real: str) -> None:
         await (await producer.send(topic, body, partition=0))
         await (producer.commit_transaction() if keep else producer.abort_transaction())
     await producer.stop()
-    isolation = {"transaction_isolation_level": "read_committed"}
+    isolation: dict[str, Any] = {"transaction_isolation_level": "read_committed"}
     async with Driver(kafka_input(real, topic, broadcast=True, **isolation)) as driver:
         await until(lambda: any((d.position or {}).get(f"{topic}/0") == 4 for d in driver.seen))
         assert driver.bodies == [b"kept"]

@@ -137,7 +137,12 @@ async def test_only_the_settled_prefix_is_committed_and_the_rest_comes_again(emb
     """D1: everything but one message is acknowledged; only what stands before it is stored."""
     topic = topic_name()
     await fill(embedded, topic, [b"%d" % n for n in range(100)], partition=0)
-    fields = {"consumer_group": topic, "commit_period": "100ms", "checkpoint_limit": 40, "fetch_buffer_cap": 10}
+    fields: dict[str, Any] = {
+        "consumer_group": topic,
+        "commit_period": "100ms",
+        "checkpoint_limit": 40,
+        "fetch_buffer_cap": 10,
+    }
     async with Driver(
         kafka_input(embedded, f"{topic}:0", **fields), lambda delivery: delivery.messages[0].raw != b"30"
     ) as driver:

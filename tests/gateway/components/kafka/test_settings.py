@@ -9,7 +9,9 @@ from gateway.components.kafka.parts import kafka_input
 from pydantic import ValidationError
 
 from penstock_gateway.components.kafka import KafkaInputConfig, KafkaOutputConfig
+from penstock_gateway.config import Rules
 from penstock_gateway.errors import ConfigError, NotConnected
+from penstock_gateway.lint import lint_stream
 
 INPUT = {"addresses": ["k:9092"], "topics": ["t"]}
 OUTPUT = {"addresses": ["k:9092"], "topic": "t"}
@@ -92,3 +94,16 @@ def test_a_certificate_that_cannot_be_read_is_named_without_its_content() -> Non
 def test_a_batch_policy_without_a_count_ends_at_the_checkpoint_limit() -> None:
     config = KafkaInputConfig.model_validate({**INPUT, "batching": {"period": "1s"}})
     assert config.batching.count == 1024
+
+
+def test_files_of_the_host_exist_for_bare_configurations_only() -> None:
+    """A StreamAPI's author must not read the pod's files by way of TLS."""
+    files = {"root_cas_file": "/etc/ca.pem", "client_certs": [{"cert_file": "/a", "key_file": "/b"}]}
+    stream = {
+        "input": {"kafka": {**INPUT, "consumer_group": "g", "tls": {"enabled": True, **files}}},
+        "output": {"drop": {}},
+    }
+    found = {str(problem.path[3:]): problem.rule for problem in lint_stream(stream, ())}
+    assert len(found) == 3
+    assert set(found.values()) == {"host"}
+    assert lint_stream(stream, (), Rules(bare=True)) == []
