@@ -24,7 +24,7 @@ def evaluate(text: str) -> Any:
 
 def pair(kind: str) -> tuple[str, str]:
     """A private and a public key as literals of the mapping language."""
-    curves = {"es256": ec.SECP256R1, "es384": ec.SECP384R1, "es512": ec.SECP521R1}
+    curves: dict[str, Any] = {"es256": ec.SECP256R1, "es384": ec.SECP384R1, "es512": ec.SECP521R1}
     key: Any = (
         ec.generate_private_key(curves[kind]()) if kind in curves else rsa.generate_private_key(65537, key_size=2048)
     )
@@ -92,3 +92,48 @@ def test_a_known_ciphertext() -> None:
 def test_what_cannot_be_ciphered(text: str, problem: str) -> None:
     with pytest.raises((EvaluationError, ParseError), match=problem):
         evaluate(text)
+
+
+ARGON = "$argon2id$v=19$m=4096,t=3,p=1$c2FsdHktbWNzYWx0ZmFjZQ$RMUMwgtS32/mbszd+ke4o4Ej1jFpYiUqY6MHWa69X7Y"
+
+
+def test_argon2_knows_the_secret() -> None:
+    assert evaluate(f'"there-are-many-blobs-in-the-sea".compare_argon2("{ARGON}")') is True
+    assert evaluate(f'"will-i-ever-find-love".compare_argon2("{ARGON}")') is False
+    assert evaluate('"".compare_argon2("x")') is False
+
+
+@pytest.mark.parametrize(
+    ("hashed", "problem"),
+    [
+        ("x", "invalid argon2 hash"),
+        (ARGON.replace("argon2id", "argon2d"), "invalid argon2 hash: unrecognised argon2 format"),
+        (ARGON.replace("v=19", "w"), "invalid argon2 hash: failed to parse version"),
+        (ARGON.replace("m=4096", "m=x"), "invalid argon2 hash: failed to parse parameters"),
+        (ARGON.replace("p=1", "p=1,q=2"), "invalid argon2 hash: excess characters in parameters segment"),
+        (ARGON.replace("c2Fsd", "é"), "invalid argon2 hash: failed to parse base64 salt"),
+        (ARGON.replace("m=4096", "m=4294967295"), "invalid argon2 hash: it costs more than one message may"),
+        (ARGON.replace("p=1", "p=0"), "invalid argon2 hash: "),
+        (ARGON[: ARGON.rindex("$") + 1], "invalid argon2 hash: "),
+    ],
+)
+def test_argon2_refuses_what_is_no_hash(hashed: str, problem: str) -> None:
+    with pytest.raises(EvaluationError, match=problem):
+        evaluate(f'"secret".compare_argon2("{hashed}")')
+
+
+BCRYPT = "$2y$10$Dtnt5NNzVtMCOZONT705tOcS8It6krJX8bEjnDJnwxiFKsz1C.3Ay"
+
+
+def test_bcrypt_knows_the_secret() -> None:
+    pytest.importorskip("bcrypt")
+    assert evaluate(f'"there-are-many-blobs-in-the-sea".compare_bcrypt("{BCRYPT}")') is True
+    assert evaluate(f'("will-i-ever-find-love" + "x".repeat(100)).compare_bcrypt("{BCRYPT}")') is False
+    for hashed, problem in (
+        ("x", "too short"),
+        ("x" * 60, "must start with"),
+        (BCRYPT.replace("$10$", "$99$"), "outside allowed inclusive range"),
+        (BCRYPT.replace("$10$", "$31$"), "costs more"),
+    ):
+        with pytest.raises(EvaluationError, match=problem):
+            evaluate(f'"secret".compare_bcrypt("{hashed}")')

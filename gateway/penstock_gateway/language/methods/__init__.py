@@ -45,6 +45,9 @@ __all__ = [
     "yamldocs",
 ]
 
-if find_spec("cryptography") is not None:
-    import_module("penstock_gateway.language.methods.ciphers")
-    import_module("penstock_gateway.language.methods.keypairs")
+_OPTIONAL = {"cryptography": ("argon", "ciphers", "keypairs"), "bcrypt": ("blowfish",)}
+
+for _package, _modules in _OPTIONAL.items():
+    if find_spec(_package) is not None:
+        for _module in _modules:
+            import_module(f"{__name__}.{_module}")
