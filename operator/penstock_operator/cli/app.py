@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_operator.cli import blobl, crd, dev, key, lint, render, run_bare, schema, send, tail, test
+from penstock_operator.cli import blobl, crd, dev, key, lint, operator, render, run_bare, schema, send, tail, test
 
 app = typer.Typer(
     name="penstock",
@@ -26,6 +26,7 @@ app.command("tail", epilog=tail.EXAMPLES)(tail.tail)
 app.command("send", epilog=send.EXAMPLES)(send.send)
 app.command("schema", epilog=schema.EXAMPLES)(schema.schema)
 app.command("crd", epilog=crd.EXAMPLES)(crd.crd)
+app.command("operator", epilog=operator.EXAMPLES)(operator.operator)
 app.add_typer(key.app, name="key")
 
 
