@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from penstock_gateway.around import Around
 from penstock_gateway.batching import BatchPolicy
 from penstock_gateway.errors import BatchError, ConfigError, PenstockError, Stopping
 from penstock_gateway.message import Batch
 from penstock_gateway.registry import (
     Config,
     Context,
-    Flushes,
     Input,
     InputGroup,
     InputSlot,
@@ -72,31 +72,11 @@ class BrokerOutput(Config):
         return FanOut(children, self.pattern, context.random)
 
 
-class _Children:
-    """What all patterns share: the life of the children."""
-
-    def __init__(self, children: list[Output]) -> None:
-        self.children = children
-        self.max_in_flight = max(child.max_in_flight for child in children)
-
-    async def connect(self) -> None:
-        """The engine connects each child."""
-
-    def flush(self) -> None:
-        """Let the children write what they hold."""
-        for child in self.children:
-            if isinstance(child, Flushes):
-                child.flush()
-
-    async def close(self) -> None:
-        """The engine closes each child."""
-
-
-class FanOut(_Children):
+class FanOut(Around):
     """Every child gets every batch; unless failing fast, what a child refuses is tried again there until it is taken."""
 
     def __init__(self, children: list[Output], pattern: str, random: Callable[[], float]) -> None:
-        super().__init__(children)
+        super().__init__(*children)
         self.sequential = "sequential" in pattern
         self.fail_fast = pattern.endswith("fail_fast")
         self.random = random
@@ -104,10 +84,10 @@ class FanOut(_Children):
     async def write(self, batch: Batch) -> None:
         """Returns when all children have it."""
         if self.sequential:
-            for child in self.children:
+            for child in self.inner:
                 await self._one(child, batch)
             return
-        results = await asyncio.gather(*(self._one(child, batch) for child in self.children), return_exceptions=True)
+        results = await asyncio.gather(*(self._one(child, batch) for child in self.inner), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -131,33 +111,31 @@ class FanOut(_Children):
             pause = min(1.0, pause * 1.1)
 
 
-class RoundRobin(_Children):
+class RoundRobin(Around):
     """Each batch goes to the next child in turn."""
 
     def __init__(self, children: list[Output]) -> None:
-        super().__init__(children)
-        self.max_in_flight = sum(child.max_in_flight for child in children)
+        super().__init__(*children, max_in_flight=sum(child.max_in_flight for child in children))
         self.turn = -1
 
     async def write(self, batch: Batch) -> None:
         """Returns when the child has it."""
-        self.turn = (self.turn + 1) % len(self.children)
-        await self.children[self.turn].write(batch)
+        self.turn = (self.turn + 1) % len(self.inner)
+        await self.inner[self.turn].write(batch)
 
 
-class Greedy(_Children):
+class Greedy(Around):
     """Each batch goes to the child with the fewest writes under way."""
 
     def __init__(self, children: list[Output]) -> None:
-        super().__init__(children)
-        self.max_in_flight = sum(child.max_in_flight for child in children)
+        super().__init__(*children, max_in_flight=sum(child.max_in_flight for child in children))
         self.under_way = [0] * len(children)
 
     async def write(self, batch: Batch) -> None:
         """Returns when the child has it; raises WriteError when it refuses."""
-        chosen = min(range(len(self.children)), key=self.under_way.__getitem__)
+        chosen = min(range(len(self.inner)), key=self.under_way.__getitem__)
         self.under_way[chosen] += 1
         try:
-            await self.children[chosen].write(batch)
+            await self.inner[chosen].write(batch)
         finally:
             self.under_way[chosen] -= 1

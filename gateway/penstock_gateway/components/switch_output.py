@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from penstock_gateway import language
+from penstock_gateway.around import Around
 from penstock_gateway.errors import BatchError, PenstockError, Stopping, WriteError
 from penstock_gateway.message import Batch
-from penstock_gateway.registry import Config, Context, Flushes, Kind, Output, OutputSlot, QueryText, component
+from penstock_gateway.registry import Config, Context, Kind, Output, OutputSlot, QueryText, component
 
 
 class Case(BaseModel):
@@ -50,15 +51,12 @@ class _Case:
     goes_on: bool
 
 
-class SwitchOutput:
+class SwitchOutput(Around):
     """A check that fails counts as no match, and the next case is tried."""
 
     def __init__(self, cases: list[_Case], config: Switch, context: Context) -> None:
+        super().__init__(*(case.output for case in cases), max_in_flight=config.max_in_flight)
         self.cases, self.config, self.context = cases, config, context
-        self.max_in_flight = config.max_in_flight
-
-    async def connect(self) -> None:
-        """The engine connects each child."""
 
     async def write(self, batch: Batch) -> None:
         """Returns when every chosen output has its messages."""
@@ -114,12 +112,3 @@ class SwitchOutput:
                 if isinstance(error, BatchError):
                     batch = [batch[n] for n in sorted(error.failed)]
                 await asyncio.sleep(0.5 + 0.5 * self.context.random())
-
-    def flush(self) -> None:
-        """Let the outputs write what they hold."""
-        for case in self.cases:
-            if isinstance(case.output, Flushes):
-                case.output.flush()
-
-    async def close(self) -> None:
-        """The engine closes each child."""

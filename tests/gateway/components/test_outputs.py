@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
+from gateway.components.parts import build_output
 from gateway.engine.parts import Memory, once
+
 from penstock_gateway.components.broker import FanOut, Greedy, RoundRobin
 from penstock_gateway.errors import BatchError, WriteError
-from penstock_gateway.message import Message
+from penstock_gateway.message import Failure, Message
 
 
 def batch(*texts: str) -> list[Message]:
@@ -76,3 +77,41 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
+
+
+CONFIGS = {
+    "reject": {"reject": 'no ${! json("n") }'},
+    "errored": {"reject_errored": {"drop": {}}},
+    "fallback": {"fallback": [{"reject": "first"}, {"drop": {}}]},
+    "fallback to nothing": {"fallback": [{"reject": "first"}, {"reject": '${! meta("fallback_error") } again'}]},
+    "dropped": {"drop_on": {"error": True, "output": {"reject": "x"}}},
+    "dropped by pattern": {"drop_on": {"error_patterns": ["^full"], "output": {"reject": "full ${! content() }"}}},
+    "not dropped": {"drop_on": {"error_patterns": ["^full"], "output": {"reject": "other"}}},
+    "gives up": {"retry": {"max_retries": 2, "backoff": {"initial_interval": "1ms"}, "output": {"reject": "x"}}},
+}
+REASONS: dict[str, dict[int, str]] = {
+    "reject": {0: "no 1", 1: "no 2"},
+    "errored": {1: "it failed"},
+    "fallback": {},
+    "fallback to nothing": {0: "first again", 1: "first again"},
+    "dropped": {},
+    "dropped by pattern": {},
+    "not dropped": {0: "other", 1: "other"},
+    "gives up": {0: "x", 1: "x"},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+async def test_what_the_writer_learns(name: str) -> None:
+    sink = build_output(CONFIGS[name])
+    messages = batch('{"n":1}', '{"n":2}')
+    if name == "errored":
+        messages[1].failure = Failure("it failed")
+    await sink.connect()
+    reasons: dict[int, str] = {}
+    try:
+        await asyncio.wait_for(sink.write(messages), 10)
+    except BatchError as error:
+        reasons = {n: str(reason) for n, reason in error.failed.items()}
+    await sink.close()
+    assert reasons == REASONS[name]
