@@ -60,7 +60,7 @@ async def main(port: int, rate: float) -> None:
         waves: dict[str, list[Message]] = {}
         for number in range(sent, due):
             source = f"orders/{hash(str(number % 64)) % _PARTITIONS}"
-            waves.setdefault(source, []).append(_message(source, at[source], began + int(number / rate * 1e9)))
+            waves.setdefault(source, []).append(_message(source, at[source], began + int((number + 1) / rate * 1e9)))
             at[source] += 1
         sent = max(sent, due)
         for source, batch in waves.items():
