@@ -26,8 +26,8 @@ class NoEdges:
         raise AssertionError("no outlet expected")
 
 
-def build_output(output: dict[str, Any]) -> Sink:
-    """The runtime of an output."""
+async def build_output(output: dict[str, Any]) -> Sink:
+    """The runtime of an output, connected with everything inside it."""
     data = {"input": {"generate": {"mapping": "root = 1"}}, "output": output}
     stream, problems = config.parse_stream(data, (), Rules(bare=True))
     assert stream is not None, problems
@@ -35,4 +35,7 @@ def build_output(output: dict[str, Any]) -> Sink:
     plan = DeliveryPlan(Mode.COMPETE, Guarantee.LIVE)
     clock = asyncio.get_running_loop().time
     shared = Surroundings("shop/x", "s", plan, environment, Metrics(), NoEdges(), clock, lambda: 0.5)
-    return EngineContext(shared).sink(stream.output)
+    sink = EngineContext(shared).sink(stream.output)
+    for inner in shared.sinks:
+        await inner.connect()
+    return sink

@@ -79,7 +79,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "reject": {"reject": 'no ${! json("n") }'},
     "errored": {"reject_errored": {"drop": {}}},
     "fallback": {"fallback": [{"reject": "first"}, {"drop": {}}]},
@@ -103,11 +103,10 @@ REASONS: dict[str, dict[int, str]] = {
 
 @pytest.mark.parametrize("name", CONFIGS)
 async def test_what_the_writer_learns(name: str) -> None:
-    sink = build_output(CONFIGS[name])
+    sink = await build_output(CONFIGS[name])
     messages = batch('{"n":1}', '{"n":2}')
     if name == "errored":
         messages[1].failure = Failure("it failed")
-    await sink.connect()
     reasons: dict[int, str] = {}
     try:
         await asyncio.wait_for(sink.write(messages), 10)
