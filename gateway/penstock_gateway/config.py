@@ -18,12 +18,17 @@ from penstock_gateway.components.known import KNOWN
 from penstock_gateway.errors import Path, Problem
 from penstock_gateway.registry import Component, Config, HostOnly, Kind, Slot, Spec
 
+RESOURCES = {
+    "cache_resources": Kind.CACHE,
+    "processor_resources": Kind.PROCESSOR,
+    "rate_limit_resources": Kind.RATE_LIMIT,
+}
 _ROOT_FIELDS = (
     "input",
     "buffer",
     "pipeline",
     "output",
-    "cache_resources",
+    *RESOURCES,
     "logger",
     "metrics",
     "tracer",
@@ -53,7 +58,7 @@ class StreamConfig:
     output: Component
     processors: list[Component] = field(default_factory=list)
     threads: int = -1
-    caches: dict[str, Component] = field(default_factory=dict)
+    resources: dict[Kind, dict[str, Component]] = field(default_factory=dict)
     http_address: str = "0.0.0.0:4195"
     http_enabled: bool = True
     log_level: str = "INFO"
@@ -62,7 +67,8 @@ class StreamConfig:
 
     def components(self) -> Iterator[Component]:
         """Every component, nested ones included."""
-        for top in (self.input, *self.processors, self.output, *self.caches.values()):
+        resources = (resource for labelled in self.resources.values() for resource in labelled.values())
+        for top in (self.input, *self.processors, self.output, *resources):
             yield from walk(top)
 
 
@@ -130,13 +136,13 @@ class _Parser:
             if name not in known:
                 self._unknown_root(name, path, known)
         self._buffer(data.get("buffer"), (*path, "buffer"))
-        caches = self._resources(data.get("cache_resources"), Kind.CACHE, (*path, "cache_resources"))
+        resources = {kind: self._resources(data.get(name), kind, (*path, name)) for name, kind in RESOURCES.items()}
         source = self._required(data, Kind.INPUT, path)
         threads, processors = self._pipeline(data.get("pipeline"), (*path, "pipeline"))
         sink = self._required(data, Kind.OUTPUT, path)
         if source is None or sink is None:
             return None
-        stream = StreamConfig(source, sink, processors, threads, caches, bare=self.rules.bare)
+        stream = StreamConfig(source, sink, processors, threads, resources, bare=self.rules.bare)
         self._bare_settings(stream, data)
         return stream
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from penstock_gateway import config, language, variables, yamltext
 from penstock_gateway.config import Rules, StreamConfig
 from penstock_gateway.errors import ConfigError, Path, Problem
-from penstock_gateway.registry import Slot, Text
+from penstock_gateway.registry import LabelOf, Slot, Text
 
 
 def lint_bare(text: str, file: str, environment: Mapping[str, str]) -> list[Problem]:
@@ -40,10 +40,15 @@ def lint_stream(
 
 def _references(stream: StreamConfig) -> Iterator[Problem]:
     for component in stream.components():
-        label = getattr(component.config, "cache", None)
-        if isinstance(label, str) and label not in stream.caches:
-            text = f"cache resource '{label}' was not found: add it to cache_resources"
-            yield Problem(text, (*component.path, component.name, "cache"), rule="reference")
+        for name, field in type(component.config).model_fields.items():
+            mark = next((mark for mark in field.metadata if isinstance(mark, LabelOf)), None)
+            value = getattr(component.config, name)
+            for label in [] if mark is None or not value else value if isinstance(value, list) else [value]:
+                assert mark is not None
+                if label not in stream.resources[mark.kind]:
+                    place = () if component.spec.bare else (name,)
+                    text = f"{mark.kind} resource '{label}' was not found: add it to {mark.kind}_resources"
+                    yield Problem(text, (*component.path, component.name, *place), rule="reference")
 
 
 def _language(stream: StreamConfig, names: Mapping[str, str]) -> Iterator[Problem]:

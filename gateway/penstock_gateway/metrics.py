@@ -8,9 +8,9 @@ stand in the configuration. Nothing a client or a message says is ever a label.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -206,6 +206,57 @@ class GatewayCounters:
     loop_lag: float = _gauge("penstock_event_loop_lag_seconds", "Latest delay of the event loop.")
 
 
+MeasureSort = Literal["counter", "gauge", "timing"]
+MAX_SERIES = 1000
+"""Label sets that one metric of a configuration may have; texts of messages may be among them."""
+
+_MEASURES: dict[str, tuple[str, str]] = {
+    "counter": ("penstock_custom", "What processors `metric` count."),
+    "gauge": ("penstock_custom_value", "What processors `metric` have seen last."),
+    "timing": ("penstock_custom_seconds", "Durations that processors `metric` have seen."),
+}
+RESERVED_LABELS = ("api", "stream", "name", "le")
+
+
+class Measure:
+    """A metric that a configuration asks for, by the label sets seen so far."""
+
+    __slots__ = ("rows", "sort")
+
+    def __init__(self, sort: MeasureSort) -> None:
+        self.sort = sort
+        self.rows: dict[tuple[tuple[str, str], ...], float | Timing] = {}
+
+    def add(self, labels: Mapping[str, str], value: float) -> bool:
+        """Count `value` more, set the gauge to it, or observe it in seconds; False when there are too many label sets."""
+        key = tuple(sorted(labels.items()))
+        row = self.rows.get(key)
+        if row is None:
+            if len(self.rows) >= MAX_SERIES:
+                return False
+            row = self.rows[key] = Timing() if self.sort == "timing" else 0
+        if isinstance(row, Timing):
+            row.observe(value)
+        else:
+            self.rows[key] = row + value if self.sort == "counter" else value
+        return True
+
+    def samples(self, family: Metric, labels: dict[str, str]) -> None:
+        """Write all rows into their family."""
+        for own, row in self.rows.items():
+            found = {**dict(own), **labels}
+            if not isinstance(row, Timing):
+                family.add_sample(family.name + ("_total" if self.sort == "counter" else ""), found, row)
+                continue
+            seen = 0
+            for bound, count in zip((*_BOUNDS, float("inf")), row.counts, strict=True):
+                seen += count
+                shown = "+Inf" if bound == float("inf") else str(bound)
+                family.add_sample(f"{family.name}_bucket", {**found, "le": shown}, seen)
+            family.add_sample(f"{family.name}_count", found, seen)
+            family.add_sample(f"{family.name}_sum", found, row.total)
+
+
 C = TypeVar("C")
 _STREAM = ("api", "stream")
 _COMPONENT = ("api", "stream", "label", "path")
@@ -262,6 +313,7 @@ class Metrics:
             AccessCounters: _Table(AccessCounters, ("api",)),
             GatewayCounters: _Table(GatewayCounters, ()),
         }
+        self._measures: dict[tuple[str, str, str, MeasureSort], Measure] = {}
         self._info = (version, revision)
         self.gateway: GatewayCounters = self._get(GatewayCounters)
 
@@ -289,6 +341,10 @@ class Metrics:
         """The counters of an API's door."""
         return self._get(AccessCounters, api)
 
+    def measure(self, api: str, stream: str, name: str, sort: MeasureSort) -> Measure:
+        """A metric that a configuration asks for."""
+        return self._measures.setdefault((api, stream, name, sort), Measure(sort))
+
     def collect(self) -> Iterable[Metric]:
         """The families, as prometheus-client asks a collector for them."""
         info = GaugeMetricFamily("penstock_build_info", "Which gateway this is.", labels=["version", "revision"])
@@ -296,6 +352,12 @@ class Metrics:
         yield info
         for table in self._tables.values():
             yield from table.families()
+        for sort, (family, text) in _MEASURES.items():
+            found = Metric(family, text, "histogram" if sort == "timing" else sort)
+            for (api, stream, name, its_sort), measure in self._measures.items():
+                if its_sort == sort:
+                    measure.samples(found, {"api": api, "stream": stream, "name": name})
+            yield found
 
     def exposition(self) -> bytes:
         """The Prometheus text of a scrape."""

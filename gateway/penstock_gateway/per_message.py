@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penstock_gateway import language
-from penstock_gateway.document import DocumentError
+from penstock_gateway.document import DocumentError, Number, Timestamp, Value
 from penstock_gateway.message import Batch, Message
 from penstock_gateway.registry import Context
 
@@ -54,3 +54,14 @@ def with_raw(message: Message, raw: bytes) -> Message:
     changed = message.copy()
     changed.set_raw(raw)
     return changed
+
+
+def plain(value: Value) -> Value:
+    """A document in the terms of other libraries: dict, list, str, bytes, bool, None, int and float."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, Number):
+        return value.value
+    return value.rfc3339() if isinstance(value, Timestamp) else value

@@ -30,6 +30,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ru
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import core_schema
 
+from penstock_gateway.border import Channel as Channel
+from penstock_gateway.border import Cors as Cors
+from penstock_gateway.border import OutletOptions as OutletOptions
+from penstock_gateway.border import Request as Request
+from penstock_gateway.border import Response as Response
+from penstock_gateway.border import Route as Route
 from penstock_gateway.errors import Path
 from penstock_gateway.message import Batch, Failure
 
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     import logging
 
     from penstock_gateway import language
+    from penstock_gateway.metrics import Measure, MeasureSort
 
 C = TypeVar("C", bound="type[Config]")
 
@@ -72,6 +79,18 @@ class HostOnly:
 MappingText = Annotated[str, Text("mapping")]
 QueryText = Annotated[str, Text("query")]
 Interpolated = Annotated[str, Text("interpolated")]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOf:
+    """Marks a field (a text or a list of them) as the label of a resource of that kind."""
+
+    kind: Kind
+
+
+CacheLabel = Annotated[str, LabelOf(Kind.CACHE)]
+RateLimitLabel = Annotated[str, LabelOf(Kind.RATE_LIMIT)]
+ProcessorLabel = Annotated[str, LabelOf(Kind.PROCESSOR)]
 
 
 class Slot:
@@ -307,95 +326,17 @@ class Cache(Protocol):
         """Give up what is held."""
 
 
-# --- the HTTP border, without an HTTP library ---------------------------------------------------------------------------
+class RateLimit(Protocol):
+    """Says when the next message or request may pass."""
+
+    async def access(self, size: int = 0) -> float:
+        """Seconds to wait before asking again; 0 = one of `size` bytes passes now, and is counted."""
+
+    async def close(self) -> None:
+        """Give up what is held."""
 
 
-class Request(Protocol):
-    """A request as an input sees it; access was decided before."""
-
-    method: str
-    path: str
-    """The decoded path below the listen path of the API."""
-    headers: list[tuple[str, str]]
-    query: list[tuple[str, str]]
-    cookies: list[tuple[str, str]]
-    path_values: Mapping[str, str]
-    remote: str
-    consumer: str
-    """The public name of the key's owner, "" without a key."""
-
-    async def body(self) -> bytes:
-        """The whole body, gzip undone and bounded by the API's size limit."""
-
-
-@dataclass(slots=True)
-class Response:
-    """What a request input answers."""
-
-    status: int = 200
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes = b""
-
-
-class Channel(Protocol):
-    """An open WebSocket as a request input sees it."""
-
-    request: Request
-
-    @property
-    def gone(self) -> bool:
-        """Whether the client has left."""
-
-    async def receive(self) -> bytes | None:
-        """The next frame's payload; None when the client has left."""
-
-    async def send(self, data: bytes, *, text: bool = True) -> None:
-        """One frame to the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cors:
-    """Which web pages may call a path; the field `cors` of the `http_server` components."""
-
-    origins: tuple[str, ...]
-    headers: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A path a request input serves. `respond` answers requests, `converse` owns a WebSocket; one of them is set."""
-
-    path: str
-    methods: frozenset[str]
-    respond: Callable[[Request], Awaitable[Response]] | None = None
-    converse: Callable[[Channel], Awaitable[None]] | None = None
-    address: str = ""
-    """A bare configuration may ask for a listener of its own; "" = the gateway's port."""
-    cors: Cors | None = None
-    yields: bool = False
-    """The path is a default nobody asked for: it gives way where somebody else serves it."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutletOptions:
-    """How clients meet a stream: the fields of the `http_server` output, durations in seconds."""
-
-    path: str = ""
-    stream_path: str = ""
-    stream_format: Literal["raw_bytes", "event_source"] = "raw_bytes"
-    ws_path: str = ""
-    ws_message_type: Literal["binary", "text"] = "binary"
-    allowed_verbs: tuple[str, ...] = ("GET",)
-    timeout: float = 5.0
-    heartbeat: float = 0.0
-    pong_wait: float = 60.0
-    ping_period: float = 54.0
-    write_wait: float = 10.0
-    address: str = ""
-    cors: Cors | None = None
-    yields: tuple[str, ...] = ()
-    """Fields whose paths are defaults nobody asked for (see `Route.yields`)."""
+# --- where messages meet clients -----------------------------------------------------------------------------------------
 
 
 class Gate(Protocol):
@@ -468,6 +409,21 @@ class Context(Protocol):
 
     def cache(self, label: str) -> Cache:
         """The cache resource of that label; a ConfigError when there is none."""
+
+    def rate_limit(self, label: str) -> RateLimit:
+        """The rate limit resource of that label; a ConfigError when there is none."""
+
+    def processor(self, label: str) -> Processor:
+        """The processor resource of that label, shared by all who ask for it; a ConfigError when there is none."""
+
+    def resource(self, kind: Kind, label: str) -> Component:
+        """The declaration of a resource; a ConfigError when there is none."""
+
+    def file(self, name: str, *field_path: str | int) -> bytes:
+        """The content of a file the stream may read; a ConfigError when there is none."""
+
+    def measure(self, name: str, sort: MeasureSort) -> Measure:
+        """The metric of that name that a configuration asks for; `sort` is counter, gauge or timing."""
 
     def route(self, route: Route) -> Callable[[], None]:
         """Serve a path; the result takes it away again. A ConfigError when the method and path are taken."""

@@ -168,7 +168,7 @@ def _build(root: Mapping[str, Any], processors: list[Any], environment: language
         raise ConfigError(problems)
     plan = DeliveryPlan(Mode.COMPETE, Guarantee.LIVE)
     shared = Surroundings("test/test", "test", plan, environment, Metrics(), _NoEdges(), time.monotonic, random.random)
-    shared.caches = stream.caches
+    shared.resources = stream.resources
     return EngineContext(shared).chain(stream.processors)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 
 _MODULES = (
+    "archive",
     "batch_surgery",
     "branch",
     "broker",
+    "cache",
+    "cached",
+    "compression",
     "dedupe",
     "drop",
     "drop_on",
@@ -16,13 +20,19 @@ _MODULES = (
     "group_by",
     "grouping",
     "http_server",
+    "json_schema",
     "kafka",
+    "local_rate_limit",
     "log",
     "mapping",
     "memory_cache",
+    "metric",
+    "msgpack",
     "noop",
+    "rate_limit",
     "reject",
     "reject_errored",
+    "resource_processor",
     "retry_output",
     "retry_processor",
     "sleep",
@@ -32,7 +42,9 @@ _MODULES = (
     "switch_processor",
     "sync_response",
     "try_catch",
+    "unarchive",
     "while_processor",
+    "xml",
 )
 
 

@@ -9,14 +9,14 @@ from pydantic import Field
 from penstock_gateway import language
 from penstock_gateway.errors import PenstockError
 from penstock_gateway.message import Batch
-from penstock_gateway.registry import Cache, Config, Context, Interpolated, Kind, Processor, component
+from penstock_gateway.registry import Cache, CacheLabel, Config, Context, Interpolated, Kind, Processor, component
 
 
 @component("dedupe", Kind.PROCESSOR, summary="Drops messages whose key a cache has seen.", state="process", shape="1:n")
 class Dedupe(Config):
     """Fields as Bento's."""
 
-    cache: str = Field(description="Label of the cache resource that remembers keys.")
+    cache: CacheLabel = Field(description="Label of the cache resource that remembers keys.")
     key: Interpolated = Field(description="What makes a message the same as another.", min_length=1)
     drop_on_err: bool = Field(
         True, description="Whether a message is dropped when the cache fails; one whose key fails always is."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock_gateway import language
 from penstock_gateway.batching import BatchPolicy
@@ -15,7 +15,7 @@ from penstock_gateway.engine.chain import Chain, Step
 from penstock_gateway.engine.sink import Peer, Sink
 from penstock_gateway.errors import ConfigError, Path, Problem, show_path
 from penstock_gateway.message import Batch, Failure
-from penstock_gateway.metrics import Metrics
+from penstock_gateway.metrics import Measure, MeasureSort, Metrics
 from penstock_gateway.registry import (
     Begin,
     Cache,
@@ -23,11 +23,13 @@ from penstock_gateway.registry import (
     Gate,
     Input,
     InputGroup,
+    Kind,
     Outlet,
     OutletOptions,
     Output,
     Processor,
     PushInput,
+    RateLimit,
     Route,
     Slot,
 )
@@ -90,8 +92,9 @@ class Surroundings:
     edges: Edges
     clock: Callable[[], float]
     random: Callable[[], float]
-    caches: dict[str, Component] = field(default_factory=dict)
-    built_caches: dict[str, Cache] = field(default_factory=dict)
+    resources: dict[Kind, dict[str, Component]] = field(default_factory=dict)
+    built: dict[tuple[Kind, str], Any] = field(default_factory=dict)
+    building: set[tuple[Kind, str]] = field(default_factory=set)
     outlets: list[OutletHandle] = field(default_factory=list)
     sinks: list[Sink] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -209,13 +212,54 @@ class EngineContext:
 
     def cache(self, label: str) -> Cache:
         """The cache resource of that label, built when it is first asked for."""
-        shared = self.shared
-        if label not in shared.built_caches:
-            if label not in shared.caches:
-                raise ConfigError(f"cache resource '{label}' was not found: add it to cache_resources", self.path)
-            component = shared.caches[label]
-            shared.built_caches[label] = component.config.build(self.child(component))
-        return shared.built_caches[label]
+        cache: Cache = self._shared_resource(Kind.CACHE, label, self._build)
+        return cache
+
+    def rate_limit(self, label: str) -> RateLimit:
+        """The rate limit resource of that label."""
+        limit: RateLimit = self._shared_resource(Kind.RATE_LIMIT, label, self._build)
+        return limit
+
+    def processor(self, label: str) -> Processor:
+        """The processor resource of that label; closed with the stream, not by who uses it."""
+        processor: Processor = self._shared_resource(Kind.PROCESSOR, label, lambda component: self.chain([component]))
+        return processor
+
+    def resource(self, kind: Kind, label: str) -> Component:
+        """The declaration of a resource."""
+        found = self.shared.resources.get(kind, {}).get(label)
+        if found is None:
+            raise ConfigError(f"{kind} resource '{label}' was not found: add it to {kind}_resources", self.path)
+        return found
+
+    def _build(self, component: Component) -> Any:
+        return component.config.build(self.child(component))
+
+    def _shared_resource(self, kind: Kind, label: str, build: Callable[[Component], Any]) -> Any:
+        built, key = self.shared.built, (kind, label)
+        if key not in built:
+            component = self.resource(kind, label)
+            if key in self.shared.building:
+                raise ConfigError(f"{kind} resource '{label}' contains itself", component.path)
+            self.shared.building.add(key)
+            built[key] = build(component)
+            self.shared.building.discard(key)
+        return built[key]
+
+    def file(self, name: str, *field_path: str | int) -> bytes:
+        """The content of a file the stream may read."""
+        read = self.shared.environment.files
+        place, reason = (*self.path, self.name, *field_path), "no such file"
+        if read is not None:
+            try:
+                return read(name)
+            except (OSError, KeyError) as error:
+                reason = getattr(error, "strerror", None) or reason
+        raise ConfigError(f"file {name} cannot be read: {reason}", place)
+
+    def measure(self, name: str, sort: MeasureSort) -> Measure:
+        """The metric of that name that a configuration asks for."""
+        return self.shared.metrics.measure(self.shared.api, self.shared.stream, name, sort)
 
     # --- HTTP -----------------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Instance:
 
     def __post_init__(self) -> None:
         context = EngineContext(self.shared)
-        self.shared.caches = self.config.caches
+        self.shared.resources = self.config.resources
         self.sink = context.sink(self.config.output)
         self.chain = context.chain(self.config.processors)
         self.pipeline = Pipeline(self.chain, self.sink, _threads(self.config))
@@ -144,7 +144,7 @@ class Instance:
             *self.sources,
             self.chain,
             *reversed(self.shared.sinks),
-            *self.shared.built_caches.values(),
+            *reversed(self.shared.built.values()),
         ]
         for part in parts:
             await self._close(part)

@@ -76,7 +76,7 @@ async def test_processors(case: dict[str, Any]) -> None:
     clock = asyncio.get_running_loop().time
     plan = DeliveryPlan(Mode.COMPETE, Guarantee.LIVE)
     shared = Surroundings("shop/x", "s", plan, environment, Metrics(), NoEdges(), clock, lambda: 0.5)
-    shared.caches = stream.caches
+    shared.resources = stream.resources
     chain = EngineContext(shared).chain(stream.processors)
     batch = [made(given, n) for n, given in enumerate(case["given"])]
     originals = [(message.raw, dict(message.meta), message.failure) for message in batch]
