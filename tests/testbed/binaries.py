@@ -125,8 +125,17 @@ def _stamps(program: Program, version: str) -> list[str]:
         major, minor = version.split(".")[:2]
         place = "k8s.io/component-base/version.git"
         return [f"-X {place}Version=v{version}", f"-X {place}Major={major}", f"-X {place}Minor={minor}"]
-    if program.module.startswith("helm"):
-        return [f"-X helm.sh/helm/v{version.split('.')[0]}/internal/version.version=v{version}"]
+    if (
+        program.module == "helm3"
+    ):  # its idea of Kubernetes when it renders without a cluster; Helm 4 reads it from its modules
+        minor = version_of("kubernetes").split(".")[1]
+        places = ("pkg/chartutil", "pkg/lint/rules")
+        numbers = [
+            f"-X helm.sh/helm/v3/{place}.k8sVersion{part}" for place in places for part in ("Major=1", f"Minor={minor}")
+        ]
+        return [f"-X helm.sh/helm/v3/internal/version.version=v{version}", *numbers]
+    if program.module == "helm4":
+        return [f"-X helm.sh/helm/v4/internal/version.version=v{version}"]
     return []
 
 

@@ -18,7 +18,8 @@ PROGRAMS = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "ip": "iproute2",
-    "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "openssl": "openssl",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """Program → the Debian package that brings it."""
@@ -39,7 +40,9 @@ def install() -> None:
         if not packages:
             return
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            raise Unavailable(f"these Debian packages are needed: {' '.join(packages)} (apt-get as root would install them)")
+            raise Unavailable(
+                f"these Debian packages are needed: {' '.join(packages)} (apt-get as root would install them)"
+            )
         say(f"installing Debian packages: {' '.join(packages)}")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         if not _apt(environment, packages):
@@ -49,7 +52,6 @@ def install() -> None:
 
 
 def _apt(environment: dict[str, str], packages: list[str]) -> bool:
-    # policy-rc.d would be the other way to keep containerd from starting; there is no init in containers that could start it
     return _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], environment)
 
 
