@@ -49,6 +49,7 @@ class Gateway:
         self.problems: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._changed = asyncio.Event()
 
     # --- life -----------------------------------------------------------------------------------------------------------
 
@@ -56,19 +57,32 @@ class Gateway:
         """Load the documents, run the streams, listen. Raises ConfigError when the pipeline document cannot be used."""
         self.hub = Hub(self.metrics)
         self.app = App(self.folder, self.hub, self.metrics)
+        self.app.load()
         await self._apply()
+        self.app.on_change = self._changed.set
         await self.app.start(self.host, self.port)
         self.port = self.app.port
-        self.admin = Admin(self.folder, self.metrics, ready=self.ready, status=self.status)
+        self.admin = Admin(
+            self.folder, self.metrics, ready=self.ready, status=self.status, decisions=lambda: self.app.state.recent
+        )
         await self.admin.start(self.host, self.admin_port)
         self.admin_port = self.admin.port
         self._tasks.append(asyncio.create_task(self._watch_pipeline(), name="watch pipeline"))
+        self._tasks.append(asyncio.create_task(self._follow(), name="follow changes"))
         gc.collect()
         gc.freeze()  # what is loaded stays, and messages go by reference counting: the collector has little to find
         gc.set_threshold(20_000, 20, 20)
 
     async def _watch_pipeline(self) -> None:
-        async for _ in watch.changes(self.folder / "pipeline.json"):
+        folder = self.folder
+        async for _ in watch.changes(folder / "pipeline.json", folder / "variables", folder / "files"):
+            self._changed.set()
+
+    async def _follow(self) -> None:
+        """Apply the documents whenever they changed; an access document may have disabled or enabled an API."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
             try:
                 await self._apply()
             except ConfigError as error:
@@ -78,7 +92,9 @@ class Gateway:
     async def _apply(self) -> None:
         document = streams.read(self.folder)
         loaded = streams.load(document, self.folder)
-        difference = await self.supervisor.apply({(stream.api, stream.name): self._wanted(stream) for stream in loaded})
+        disabled = self.app.disabled()
+        wanted = {(stream.api, stream.name): self._wanted(stream) for stream in loaded if stream.api not in disabled}
+        difference = await self.supervisor.apply(wanted)
         for api, stream in difference.remove:
             self.hub.remove(api, stream)
         self.problems = []

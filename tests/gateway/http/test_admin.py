@@ -48,6 +48,14 @@ async def test_status_needs_the_token(site: Open) -> None:
         assert (await ask(gate, "/status", "short"))[0] == 401
 
 
+async def test_a_refusal_can_be_looked_up_by_its_id(site: Open) -> None:
+    gate = await site()
+    decision = json.loads((await gate.post("/orders/echo", key=""))[2])["decision"]
+    assert (await ask(gate, "/decisions"))[0] == 401
+    found = json.loads((await ask(gate, "/decisions", "t" * 32))[1])["decisions"][0]
+    assert (found["id"], found["api"], found["code"]) == (decision, "shop/orders", "credential-missing")
+
+
 async def test_the_revision_follows_the_documents(site: Open) -> None:
     gate = await site()
     before = gate.gateway.app.status()["revision"]
