@@ -44,7 +44,7 @@ class Client:
     another replica gave it messages in another order.
     """
 
-    __slots__ = ("grant", "held", "link", "own", "parts", "paused", "seq", "since", "vector", "write")
+    __slots__ = ("ahead", "grant", "held", "link", "own", "parts", "paused", "seq", "since", "vector", "write")
 
     def __init__(self, grant: Grant, link: Link) -> None:
         self.grant, self.link = grant, link
@@ -53,6 +53,8 @@ class Client:
         self.own = False
         self.vector: dict[str, int] = {}
         self.parts: Mapping[str, int] = NO_PARTS
+        self.ahead = 0.0
+        """Since when it has had more than this replica; 0 = it has not."""
         self.paused = False
         self.held = 0
         """Bytes that were buffered when the last sweep looked."""

@@ -15,12 +15,14 @@ from penstock_gateway.hub.views import View
 from penstock_gateway.hub.wires import Wire
 from penstock_gateway.message import Batch
 from penstock_gateway.metrics import OutletCounters
-from penstock_gateway.positions import Claim, Cursor, CursorError, Seal, Vector
+from penstock_gateway.positions import NO_PARTS, Claim, Cursor, CursorError, Seal, Vector, ahead
 from penstock_gateway.registry import Begin, OutletOptions
 
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 1.0
+AHEAD_SECONDS = 60.0
+"""How long a client may wait for a replica to come to where the client is already."""
 _PENDING_BYTES = 8 * 1024 * 1024
 """What may lie before the slowest pass until writers wait for it."""
 
@@ -287,6 +289,8 @@ class BroadcastOutlet:
                 self._dismiss(client, view.wire.limit("Expired"), "expired")
             elif client.paused:
                 self._check_stall(client, now)
+            elif client.own:
+                self._check_ahead(client, view, now)
         self._trim()
 
     def _check_stall(self, client: Client, now: float) -> None:
@@ -297,6 +301,21 @@ class BroadcastOutlet:
             client.held, client.since = buffered, now
         elif now - client.since >= STALL_SECONDS:
             self._cut(client, "stalled")
+
+    def _check_ahead(self, client: Client, view: View, now: float) -> None:
+        """A client that came from a replica further on waits here for what it does not have. If this one does not get there, the log
+        was cut back (an unclean election): what comes now has offsets the client thinks it had."""
+        stuck = self.progress.ready and client.seq == self.ring.next and ahead(client.vector, self.ring.vector)
+        if not stuck:
+            client.ahead = 0.0
+        elif not client.ahead:
+            client.ahead = now
+        elif now - client.ahead >= AHEAD_SECONDS:
+            has, here = Cursor(client.vector), Cursor(dict(self.ring.vector))
+            self.counters.gaps.add("ahead")
+            client.own, client.vector, client.parts, client.ahead = False, dict(self.ring.vector), NO_PARTS, 0.0
+            client.write(view.wire.wrap(view.wire.gap(self.progress.text(has), self.progress.text(here), "ahead")))
+            view.wake()
 
     # --- passes ---------------------------------------------------------------------------------------------------------
 

@@ -213,6 +213,20 @@ async def test_a_topic_id_that_is_not_known_for_a_moment_is_no_new_topic(edge: E
     assert [event.type for event in await reader.take(2)] == ["message", "message"]
 
 
+async def test_a_cursor_the_replica_never_gets_to_is_a_gap(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-41: future. The log was cut back: what comes now has offsets the client thinks it had."""
+    monkeypatch.setattr("penstock_gateway.hub.outlet.AHEAD_SECONDS", 0.5)
+    outlet = edge.outlet()
+    begin(outlet)
+    future = Pen(Seal(KEYS, API, "live"), Layout(["t/0"], {"t": "one"})).write(Cursor({"t/0": 1000}))
+    reader = await edge.events(last_id=future)
+    await feed(outlet, "t/0", 0, "passed over")
+    (gap,) = await reader.take()
+    assert (gap.type, gap.json["reason"], gap.json["from"]) == ("penstock.gap", "ahead", future)
+    await feed(outlet, "t/0", 1, "new")
+    assert [event.data for event in await reader.take()] == ["new"]
+
+
 async def test_a_jump_of_the_input_is_a_gap(edge: Edge) -> None:
     outlet = edge.outlet()
     begin(outlet)
