@@ -14,6 +14,7 @@ Objects are plain dicts. Everything that can go wrong is one of these; whose fau
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -26,6 +27,8 @@ FIELD_MANAGER = "penstock-operator"
 TIMEOUT = 30.0
 """Seconds for one request."""
 PAGE = 500
+NEVER_USED = "1"
+"""A resourceVersion that no object has: the store counts on from there with the first write of all."""
 EXTRA = "the operator needs its own packages: pip install 'penstock[operator]'"
 
 Object = dict[str, Any]
@@ -142,6 +145,7 @@ class KubeCluster:
             from kubernetes.aio import config, dynamic
         except ImportError as error:
             raise ClusterError(EXTRA) from error
+        logging.getLogger("kubernetes.aio.dynamic.discovery").setLevel("CRITICAL")  # says that there is no cache
         configuration = library.Configuration()
         try:
             config.load_incluster_config(configuration)
@@ -198,16 +202,25 @@ class KubeCluster:
     # --- writing --------------------------------------------------------------------------------------------------------
 
     async def create(self, body: Object) -> Object:
+        """An apply that may only create (docs/decisions: making children), because its version is one that no object has."""
+        if not body["metadata"].get("name"):
+            return await self._write(
+                body["kind"], "create", body=body, namespace=_namespace(body), field_manager=FIELD_MANAGER
+            )
+        try:
+            return await self._apply({**body, "metadata": {**body["metadata"], "resourceVersion": NEVER_USED}})
+        except Conflict:
+            if await self.get(body["kind"], name_of(body)) is not None:
+                raise Exists(f"409: {body['kind']} {name_of(body)} is there already") from None
+            return await self._post(body)
+
+    async def _post(self, body: Object) -> Object:
         """POST, then hand the fields over to our applies: else a field that a later apply leaves out would stay."""
         made = await self._write(
             body["kind"], "create", body=body, namespace=_namespace(body), field_manager=FIELD_MANAGER
         )
         entries = [dict(it) for it in made["metadata"].get("managedFields") or ()]
-        if (
-            body.get("immutable")
-            or not any(it.get("operation") == "Update" for it in entries)
-            or body["kind"] == "Event"
-        ):
+        if body.get("immutable"):
             return made
         for entry in entries:
             if entry.get("manager") == FIELD_MANAGER:
@@ -222,6 +235,9 @@ class KubeCluster:
         """Server-side apply. The uid in the body keeps it from making an object that is gone."""
         if not body["metadata"].get("uid"):
             raise ValueError("apply needs the uid of the object")
+        return await self._apply(body)
+
+    async def _apply(self, body: Object) -> Object:
         return await self._write(
             body["kind"],
             "server_side_apply",
