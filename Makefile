@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PORT ?= 8080
+export CMD
 
-.PHONY: setup run test check generate bench image soak clean
+.PHONY: setup run test check generate bench image cluster soak clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -44,8 +45,11 @@ bench: setup ## CPU per message and ratios; writes .bench/latest.json
 soak: setup ## the long forms of the fault tests; writes a dated result below .bench/
 	@mkdir -p .bench && PENSTOCK_SOAK=1 $(BIN)/python -m pytest tests/process -q | tee .bench/soak-$$(date +%Y-%m-%d).txt
 
-image: ## not there yet
-	@echo "make image is not supported yet: there is no Dockerfile; install the wheel instead (pip wheel .)" >&2; exit 2
+image: setup ## both images from the Dockerfile, without a container engine; prints their sizes
+	@PYTHONPATH=tests $(BIN)/python -m testbed.images
+
+cluster: setup ## a real Kubernetes with Kafka for CMD='...', a shell without it; ends with its status
+	@PYTHONPATH=tests $(BIN)/python -m testbed "$$CMD"
 
 clean: ## forget everything that was built here
 	rm -rf $(VENV) .penstock .bench .mypy_cache .ruff_cache .pytest_cache

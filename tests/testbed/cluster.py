@@ -292,8 +292,6 @@ class Cluster:
     def close(self) -> None:
         """End every process, then remove folder and control groups. `PENSTOCK_KEEP=1` keeps the folder with all logs."""
         self.inside.close()
-        for daemon in self.daemons.values():
-            daemon.process.wait()
         cgroups.remove(self.name)
         if os.environ.get("PENSTOCK_KEEP"):
             binaries.say(f"the logs are in {self.folder / 'logs'}")

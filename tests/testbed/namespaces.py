@@ -49,6 +49,7 @@ class Namespaces:
         outer = self._first.pid
         self.pid = int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
         """The first process inside, as it is numbered outside."""
+        self._processes: list[subprocess.Popen[Any]] = []
         self._threads = ThreadPoolExecutor(4, "inside", initializer=self._enter)
 
     def _enter(self) -> None:
@@ -67,7 +68,9 @@ class Namespaces:
     def popen(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a process inside; the arguments are those of subprocess.Popen. The working folder is the caller's."""
         options.setdefault("cwd", os.getcwd())
-        return self.call(subprocess.Popen, command, **options)
+        process: subprocess.Popen[Any] = self.call(subprocess.Popen, command, **options)
+        self._processes = [each for each in self._processes if each.poll() is None] + [process]
+        return process
 
     @contextmanager
     def network(self) -> Iterator[None]:
@@ -88,6 +91,8 @@ class Namespaces:
             self._threads.shutdown()
         assert self._first.stdin
         self._first.stdin.close()
+        for process in getattr(self, "_processes", []):
+            process.wait()  # they are killed with the first one, which in turn is gone only when all of them are buried
         try:
             self._first.wait(10)
         except subprocess.TimeoutExpired:
