@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from penstock_gateway import config, language, variables
+from penstock_gateway import config, language, variables, watch
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.engine.supervisor import fingerprint
 from penstock_gateway.errors import ConfigError, Problem
@@ -151,7 +151,8 @@ def _load_api(api: ApiFields, folder: Path, path: tuple[str | int, ...]) -> Iter
         parsed, faults = config.parse_stream(filled, place)
         problems += missing + faults
         if parsed is not None:
-            mark = fingerprint(api.id, filled, stream.delivery.model_dump(), values, api.files)
+            marks = [watch.fingerprint(place) for place in folders.values()]
+            mark = fingerprint(api.id, filled, stream.delivery.model_dump(), values, api.files, marks)
             pipeline = hashlib.sha256(fingerprint(filled).encode()).hexdigest()[:16]
             plan = stream.delivery.plan(parsed, pipeline)
             files = read_files(folders)

@@ -48,6 +48,8 @@ class App:
         most: int = MOST,
     ) -> None:
         self.port = 0
+        self.on_change: Callable[[], None] | None = None
+        """Told after other documents were put in force."""
         self._hub, self._metrics = hub, metrics
         self._files = AccessFiles(folder)
         self._sites: dict[str, Site] = {}
@@ -70,7 +72,7 @@ class App:
 
     async def start(self, host: str, port: int) -> None:
         """Read the access documents, open the public port (0 = any; see `port`), and follow changes of the documents."""
-        self._load()
+        self.load()
         self.port = await self._listener.open(host, port)
         self._watcher = asyncio.create_task(self._follow(), name="watch access documents")
 
@@ -93,7 +95,8 @@ class App:
             table = await asyncio.to_thread(self._files.read, self._expected())
         self._apply(table)
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Put the documents in force as the files are now."""
         self._apply(self._files.read(self._expected()))
 
     def _expected(self) -> set[str]:
@@ -111,7 +114,13 @@ class App:
         counters.unreadable = len(self._files.faults)
         self.doors.table = table
         closed = self.enforce()
+        if self.on_change is not None:
+            self.on_change()
         _log.info("access documents %s in force: %d APIs, %d streams closed", table.revision, len(table.doors), closed)
+
+    def disabled(self) -> set[str]:
+        """The APIs whose streams must not run: their documents say `Disabled`."""
+        return {door.id for door in self._doors() if door.document is not None and door.document.state == "Disabled"}
 
     def enforce(self) -> int:
         """Close the live streams that the documents do not allow any more; how many."""
