@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-
 from process.parts import GatewayProcess, events, gateway, new_key, write_folder
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
