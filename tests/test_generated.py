@@ -28,7 +28,9 @@ def test_crds_are_fresh(tmp_path: Path) -> None:
 def test_resource_pages_are_fresh(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "penstock_operator.reference", "--write", str(tmp_path)], check=True)
     for page in tmp_path.iterdir():
-        assert (ROOT / "docs" / "reference" / page.name).read_text() == page.read_text(), f"{page.name} is stale: make generate"
+        assert (ROOT / "docs" / "reference" / page.name).read_text() == page.read_text(), (
+            f"{page.name} is stale: make generate"
+        )
 
 
 def test_the_stream_schema_is_a_schema_and_knows_every_component() -> None:

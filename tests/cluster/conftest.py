@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from testbed.cluster import Cluster, cluster
 from testbed.kafka import Unavailable
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from testbed import cgroups
 from testbed.cluster import Cluster, Failed, cluster
 from testbed.cluster_kafka import kafka

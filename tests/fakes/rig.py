@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fakes.cluster import FakeCluster, Object
 
+from fakes.cluster import FakeCluster, Object
 from penstock_gateway import access as gateway_access
 from penstock_operator import compiling, manifests, nudge
 from penstock_operator.cluster import name_of

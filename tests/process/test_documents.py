@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from process.parts import GatewayProcess, events, gateway, new_key, write_folder
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -35,9 +36,10 @@ def edit(path: Path, **fields: Any) -> None:
 
 
 async def streams_of(process: GatewayProcess) -> list[str]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer admin-token-of-the-test"}) as session:
-        async with session.get(f"http://127.0.0.1:{process.admin_port}/status") as answer:
-            return [stream["name"] for api in (await answer.json())["apis"].values() for stream in api]
+    headers = {"Authorization": "Bearer admin-token-of-the-test"}
+    url = f"http://127.0.0.1:{process.admin_port}/status"
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
+        return [stream["name"] for api in (await answer.json())["apis"].values() for stream in api]
 
 
 async def test_a_disabled_api_stops_its_streams_and_comes_back(tmp_path: Path) -> None:
@@ -72,28 +74,36 @@ async def test_a_changed_variable_reaches_connected_clients(tmp_path: Path) -> N
     document = json.loads((folder / "pipeline.json").read_text())
     document["apis"][0]["variables"] = {"WORD": {"file": "variables/WORD"}}
     (folder / "pipeline.json").write_text(json.dumps(document))
-    async with gateway(folder) as process, aiohttp.ClientSession(headers={"Authorization": key}) as session:
-        async with session.get(f"{process.url}/orders/events") as stream, asyncio.timeout(15):
-            follow = events(stream)
-            assert "before" in (await anext(follow)).data
-            (folder / "variables" / "WORD").write_text("after")
-            async for event in follow:
-                if "after" in event.data:
-                    break
+    async with (
+        gateway(folder) as process,
+        aiohttp.ClientSession(headers={"Authorization": key}) as session,
+        session.get(f"{process.url}/orders/events") as stream,
+        asyncio.timeout(15),
+    ):
+        follow = events(stream)
+        assert "before" in (await anext(follow)).data
+        (folder / "variables" / "WORD").write_text("after")
+        async for event in follow:
+            if "after" in event.data:
+                break
 
 
 async def test_a_broken_pipeline_document_changes_nothing_and_is_told(tmp_path: Path) -> None:
     key = new_key()
     folder = tmp_path / "g"
     write_folder(folder, [ticking("good")], key=key)
-    async with gateway(folder) as process, aiohttp.ClientSession(headers={"Authorization": key}) as session:
-        async with session.get(f"{process.url}/orders/events") as stream, asyncio.timeout(15):
-            follow = events(stream)
-            await anext(follow)
-            (folder / "pipeline.json").write_text('{"version": 1, "apis": [')
-            while "refused" not in process.log():
-                await asyncio.sleep(0.05)
-            assert "good" in (await anext(follow)).data
+    async with (
+        gateway(folder) as process,
+        aiohttp.ClientSession(headers={"Authorization": key}) as session,
+        session.get(f"{process.url}/orders/events") as stream,
+        asyncio.timeout(15),
+    ):
+        follow = events(stream)
+        await anext(follow)
+        (folder / "pipeline.json").write_text('{"version": 1, "apis": [')
+        while "refused" not in process.log():
+            await asyncio.sleep(0.05)
+        assert "good" in (await anext(follow)).data
 
 
 async def test_an_unreadable_access_document_denies(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+
 from gateway.components.kafka.parts import administrator, fill, make_topic
 from testbed.kafka import RealKafka, Unavailable
 

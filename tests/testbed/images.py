@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from importlib.metadata import distribution
+import tomllib
 from pathlib import Path
 
 from testbed import packages
@@ -33,14 +33,18 @@ SOURCES = ("Dockerfile", "LICENSE", "README.md", "pyproject.toml", "requirements
 BUILD_DEADLINE = 900.0
 
 
-def name_of(target: str) -> str:
+class Broken(Exception):
+    """The product's own Dockerfile does not build; the machine is not to blame."""
+
+
+def name_of(target: str, tag: str = "test") -> str:
     """What an image of the product is called on the testbed's node."""
-    return f"localhost/penstock/{target}:test"
+    return f"localhost/penstock/{target}:{tag}"
 
 
 def all_archives() -> list[Path]:
-    """Every archive a node needs, built where it is missing or older than the sources."""
-    return [pause(), *product().values()]
+    """Every archive a node needs, built where it is missing or older than the sources (`PENSTOCK_SOURCE`: of another checkout)."""
+    return [pause(), *product(Path(os.environ.get("PENSTOCK_SOURCE") or ROOT)).values()]
 
 
 # --- pause --------------------------------------------------------------------------------------------------------------------
@@ -106,109 +110,99 @@ def _base() -> None:
 # --- product ------------------------------------------------------------------------------------------------------------------
 
 
-def product() -> dict[str, Path]:
-    """Target → archive of the product's images, built from the Dockerfile without network; built anew when a source changed."""
+def product(source: Path = ROOT, tag: str = "test") -> dict[str, Path]:
+    """Target → archive of the product's images, built from a checkout's Dockerfile without network; anew when a source changed.
+
+    Another checkout with another tag gives the images of another version. Raises Broken when the Dockerfile does not build.
+    """
     packages.install()
-    stamp = _digest()
+    stamp = f"{tag}-{_digest(source)}"
     archives = {target: cache() / "images" / f"{target}-{stamp}.tar" for target in TARGETS}
     if all(archive.exists() for archive in archives.values()):
         return archives
     with alone("images"):
         (cache() / "images").mkdir(parents=True, exist_ok=True)
         _base()
-        wheels = _wheels()
+        wheels = _wheels(source)
         started = time.monotonic()
         say("building the product's images")
         with tempfile.TemporaryDirectory(prefix="context-", dir=cache()) as work:
-            _context(Path(work), wheels)
+            _context(source, Path(work), wheels)
             for target, archive in archives.items():
                 if not archive.exists():
-                    _build(Path(work), target, archive)
+                    _build(Path(work), name_of(target, tag), target, archive)
         say(f"built the images in {time.monotonic() - started:.0f} s")
     return archives
 
 
-def _build(context: Path, target: str, archive: Path) -> None:
-    options = [
-        "--layers",
-        "--network=host",
-        "--build-arg",
-        f"BASE_IMAGE={BASE}",
-        "--target",
-        target,
-        "-t",
-        name_of(target),
-    ]
-    _buildah("bud", "-q", *options, str(context))
+def _build(context: Path, name: str, target: str, archive: Path) -> None:
+    options = ["--layers", "--network=host", "--build-arg", f"BASE_IMAGE={BASE}", "--target", target, "-t", name]
+    try:
+        _buildah("bud", "-q", *options, str(context))
+    except Unavailable as reason:
+        raise Broken(f"the image {target} does not build: {reason}") from None
     fresh = archive.with_name(f".{archive.name}.{os.getpid()}")
-    _buildah("push", "-q", name_of(target), f"docker-archive:{fresh}:{name_of(target)}")
-    for old in archive.parent.glob(f"{target}-*.tar"):
+    _buildah("push", "-q", name, f"docker-archive:{fresh}:{name}")
+    for old in archive.parent.glob(archive.name.replace(archive.stem.rpartition("-")[2], "*")):
         old.unlink()
     os.replace(fresh, archive)
 
 
-def _context(folder: Path, wheels: Path) -> None:
-    for source in SOURCES:
-        if (ROOT / source).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(ROOT / source, folder / source, ignore=ignored)
+def _context(source: Path, folder: Path, wheels: Path) -> None:
+    for name in SOURCES:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         else:
-            shutil.copy2(ROOT / source, folder / source)
+            shutil.copy2(source / name, folder / name)
     shutil.copytree(wheels, folder / "wheels", copy_function=os.link)
 
 
-def _digest() -> str:
+def _digest(source: Path) -> str:
     """What the images are made of, as twelve digits."""
     digest = hashlib.sha256(BASE.encode())
-    for source in SOURCES:
-        place = ROOT / source
+    for name in SOURCES:
+        place = source / name
         for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+                digest.update(f"{file.relative_to(source)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _wheels() -> Path:
+# --- wheels -------------------------------------------------------------------------------------------------------------------
+
+
+def _wheels(source: Path) -> Path:
     """A folder with the locked wheels of both images and of what builds the product's own."""
-    lock = (ROOT / "requirements.lock").read_text()
-    wanted = _needed("penstock", {"", "operator"}) | _needed("hatchling", {""})
-    folder = cache() / f"wheels-{hashlib.sha256((lock + str(sorted(wanted))).encode()).hexdigest()[:12]}"
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["operator"], "hatchling"]
+    wanted = locked(
+        (source / "requirements.lock").read_text(), {_plain(re.split(r"[^\w.-]", line)[0]) for line in lines}
+    )
+    subset = "".join(wanted.values())
+    folder = cache() / f"wheels-{hashlib.sha256(subset.encode()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     say(f"fetching {len(wanted)} wheels")
     with tempfile.TemporaryDirectory(prefix="wheels-", dir=cache()) as work:
-        blocks = re.split(r"(?m)^(?=[a-z0-9])", lock)
-        subset = Path(work) / "subset.lock"
-        subset.write_text("".join(block for block in blocks if _plain(block.split("==")[0]) in wanted))
+        (Path(work) / "subset.lock").write_text(subset)
         into = Path(work) / "wheels"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--no-deps"]
-        _run([*command, "--require-hashes", "-r", str(subset), "-d", str(into)], BUILD_DEADLINE)
+        _run([*command, "--require-hashes", "-r", f"{work}/subset.lock", "-d", str(into)], BUILD_DEADLINE)
         os.replace(into, folder)
     return folder
 
 
-def _needed(name: str, extras: set[str]) -> set[str]:
-    """The distributions that one needs, itself left out unless it is in the lock file, followed through what is installed here."""
-    found: set[str] = set()
-    waiting = [(name, extras)]
-    while waiting:
-        current, wanted = waiting.pop()
-        for line in distribution(current).requires or []:
-            requirement = re.match(r"([\w.-]+)(?:\[([\w,-]+)\])?", line)
-            marker = line.partition(";")[2]
-            if requirement is None or not _applies(marker, wanted):
-                continue
-            child = _plain(requirement.group(1))
-            if child not in found:
-                found.add(child)
-                waiting.append((child, {"", *(requirement.group(2) or "").split(",")}))
-    return found | ({name} - {"penstock"})
-
-
-def _applies(marker: str, extras: set[str]) -> bool:
-    from packaging.markers import Marker  # comes with pytest
-
-    return not marker.strip() or any(Marker(marker).evaluate({"extra": extra}) for extra in extras)
+def locked(lock: str, roots: set[str]) -> dict[str, str]:
+    """Name → block of a lock file, for the roots and all they bring: each block says in `# via` who asked for it."""
+    blocks = {_plain(block.split("==")[0]): block for block in re.split(r"(?m)^(?=[a-z0-9])", lock) if "==" in block}
+    via = {
+        name: {_plain(each) for each in re.findall(r"(?m)^ +# +(?:via )?([\w.-]+)", block)}
+        for name, block in blocks.items()
+    }
+    wanted = roots & set(blocks)
+    while more := {name for name, askers in via.items() if askers & wanted} - wanted:
+        wanted |= more
+    return {name: blocks[name] for name in sorted(wanted)}
 
 
 def _plain(name: str) -> str:
@@ -254,6 +248,6 @@ def _bytes(text: str) -> float:
 
 
 if __name__ == "__main__":
-    product()
+    all_archives()
     for image, size in sizes().items():
         print(f"{image}\t{size / 1e6:.0f} MB")

@@ -31,7 +31,9 @@ class RejectErroredOutput(Around):
     async def write(self, batch: Batch) -> None:
         """Write what is good; tell of the rest."""
         failed: dict[int, Exception] = {
-            n: WriteError(message.failure.text) for n, message in enumerate(batch) if message.failure is not None
+            n: WriteError(f"rejecting due to failed processing: {message.failure.text}")
+            for n, message in enumerate(batch)
+            if message.failure is not None
         }
         places = [n for n in range(len(batch)) if n not in failed]
         if places:

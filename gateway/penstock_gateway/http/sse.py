@@ -45,7 +45,8 @@ async def serve(
         return await _raw(request, outlet, grant, chunked)
     response = web.StreamResponse(headers=_SSE_HEADERS)
     if chunked:
-        response.headers["Connection"] = "keep-alive"
+        # The connection ends with the stream: whoever reused it would meet a reset. Bare streams answer as Bento does.
+        response.headers["Connection"] = "keep-alive" if outlet.exact else "close"
     await response.prepare(request)
     tap = Tap(request, outlet, grant, exact=outlet.exact)
     outlet.admit(tap.client, _SSE[chunked], claim, fault, heartbeat)

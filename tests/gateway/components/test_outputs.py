@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from gateway.components.parts import build_output
 from gateway.engine.parts import Memory, once
-
 from penstock_gateway.components.broker import FanOut, Greedy, RoundRobin
 from penstock_gateway.errors import BatchError, WriteError
 from penstock_gateway.message import Failure, Message
@@ -91,7 +91,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 REASONS: dict[str, dict[int, str]] = {
     "reject": {0: "no 1", 1: "no 2"},
-    "errored": {1: "it failed"},
+    "errored": {1: "rejecting due to failed processing: it failed"},
     "fallback": {},
     "fallback to nothing": {0: "first again", 1: "first again"},
     "dropped": {},

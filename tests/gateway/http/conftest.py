@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gateway.http.parts import ECHO, LIVE, META, Site, api_of, record
 
 Open = Callable[..., Awaitable[Site]]

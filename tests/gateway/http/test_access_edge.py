@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+
 from gateway.http.conftest import Open
 from gateway.http.parts import (
     MOBILE,

@@ -13,9 +13,9 @@ import zlib
 from typing import Any
 
 import pytest
+
 from gateway.http.conftest import Open
 from gateway.http.parts import ECHO, MOBILE, Site, api_of, request, statuses
-
 from penstock_gateway.http import connection
 
 HEAD = f"Host: a\r\nAuthorization: {MOBILE}\r\n"

@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 import pytest
+
 from gateway.http.conftest import Open
 from gateway.http.parts import DELIVERY, ECHO, MOBILE, Site, api_of, statuses, stream
-
 from penstock_gateway.components.http_server.formats import FormatError, parse_media_type, split_multipart
 from penstock_gateway.errors import ConfigError
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from gateway.http.conftest import Open
 from gateway.http.parts import DEADLINE, MOBILE, Site, eventually, record
 

@@ -9,8 +9,8 @@ from typing import Literal
 import pytest
 import uvloop
 from aiohttp import web
-from gateway.hub.parts import API, Edge
 
+from gateway.hub.parts import API, Edge
 from penstock_gateway.http import poll, sse, websocket
 from penstock_gateway.hub.hub import Hub, HubOutlet
 

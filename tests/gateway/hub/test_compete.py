@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from gateway.hub.parts import DEADLINE, EVENTS, Edge, Reader, eventually, message
 
+from gateway.hub.parts import DEADLINE, EVENTS, Edge, Reader, eventually, message
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.errors import Stopping
 from penstock_gateway.hub.compete import CompeteOutlet

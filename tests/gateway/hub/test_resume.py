@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+
 from gateway.hub.conftest import Serve
 from gateway.hub.parts import API, KEYS, LIVE, RESUME, Edge, Event, Reader, begin, eventually, feed, message
-
 from penstock_gateway.hub.hub import HubOutlet
 from penstock_gateway.positions import Cursor, Layout, Pen, Seal
 from penstock_gateway.registry import Begin

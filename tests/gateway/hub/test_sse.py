@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from gateway.hub.parts import EVENTS, LIVE, RESUME, Allowed, Edge, begin, eventually, feed, message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.hub.parts import EVENTS, LIVE, RESUME, Allowed, Edge, begin, eventually, feed, message
 from penstock_gateway.hub.wires import Sse
 
 
@@ -33,7 +33,7 @@ async def test_head(edge: Edge) -> None:
     assert reader.status == 200
     assert reader.headers["content-type"] == "text/event-stream"
     assert reader.headers["cache-control"] == "no-cache"
-    assert reader.headers["connection"] == "keep-alive"
+    assert reader.headers["connection"] == "close"
 
 
 async def test_http_1_0_reader_gets_no_chunks(edge: Edge) -> None:

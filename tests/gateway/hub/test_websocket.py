@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from gateway.hub.parts import DEADLINE, EVENTS, LIVE, RESUME, Allowed, Edge, begin, eventually, feed, message
 
+from gateway.hub.parts import DEADLINE, EVENTS, LIVE, RESUME, Allowed, Edge, begin, eventually, feed, message
 from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA

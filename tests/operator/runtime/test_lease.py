@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fakes.cluster import FakeCluster
 
+from fakes.cluster import FakeCluster
 from penstock_operator.cluster import Unavailable
 from penstock_operator.lease import DEADLINE, DURATION, Election
 from penstock_operator.resources.documents import Name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
-from fakes.rig import Rig
 
+from fakes.rig import Rig
 from penstock_operator import keys, manifests
 from penstock_operator.resources.documents import Name
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from testbed.kafka import RealKafka, Unavailable
 
 from penstock_operator.embedded import EmbeddedKafka
+from testbed.kafka import RealKafka, Unavailable
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
+
 from gateway.components.kafka.parts import (
     Driver,
     administrator,
@@ -25,11 +26,10 @@ from gateway.components.kafka.parts import (
     read_topic,
     until,
 )
-from testbed.kafka import PASSWORD, USER, RealKafka
-
 from penstock_gateway.components.kafka import assignment, client, group, reader
 from penstock_gateway.components.kafka.input import KafkaInput
 from penstock_gateway.errors import BatchError, NotConnected, PenstockError
+from testbed.kafka import PASSWORD, USER, RealKafka
 
 pytestmark = pytest.mark.kafka
 QUICK: dict[str, Any] = {"group": {"session_timeout": "6s", "heartbeat_interval": "300ms", "rebalance_timeout": "10s"}}

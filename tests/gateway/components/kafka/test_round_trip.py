@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+
 from gateway.components.kafka.parts import (
     Driver,
     committed,
@@ -19,11 +20,10 @@ from gateway.components.kafka.parts import (
     topic_name,
     until,
 )
-from testbed.kafka import free_port
-
 from penstock_gateway.components.kafka.partitioners import partitioner
 from penstock_gateway.errors import BatchError, NotConnected, WriteError
 from penstock_gateway.message import Message
+from testbed.kafka import free_port
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gateway.components.kafka.parts import kafka_input
 from pydantic import ValidationError
 
+from gateway.components.kafka.parts import kafka_input
 from penstock_gateway.components.kafka import KafkaInputConfig, KafkaOutputConfig
 from penstock_gateway.config import Rules
 from penstock_gateway.errors import ConfigError, NotConnected
