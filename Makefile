@@ -35,7 +35,7 @@ test: setup ## everything in its bounded form; lists what was skipped and why
 	@$(BIN)/python -m pytest tests
 
 generate: setup ## CRDs, JSON schema and reference pages from the models
-	@$(BIN)/penstock crd --write crds
+	@$(BIN)/penstock crd --write crds && $(BIN)/penstock crd --write helm/penstock/files/crds
 	@$(BIN)/python -m penstock_operator.reference --write docs/reference
 	@$(BIN)/python -m penstock_gateway.main docs --write docs/reference
 
