@@ -26,7 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench.rows import ROOT, Unavailable, common_ground, cpu_seconds, interleaved, row
 
-MESSAGES, PARTITIONS, SIZE = 60_000, 4, 200
+MESSAGES, PARTITIONS, SIZE = 120_000, 4, 200
 BARE = "bare aiokafka getmany + send_batch"
 
 _STREAM = """
@@ -44,8 +44,12 @@ output:
     addresses: [{brokers}]
     topic: {target}
     key: '${{! meta("kafka_key") }}'
+    {partitioner}
     metadata: {{exclude_prefixes: [kafka_]}}
 """
+
+_SAME_PARTITION = """partitioner: manual
+    partition: '${! meta("kafka_partition") }'"""
 
 
 class Flow:
@@ -130,19 +134,25 @@ def _flows(brokers: str, folder: Path) -> dict[str, Flow]:
     ground = common_ground()
     names = {
         which: (f"{which}-in-{secrets.token_hex(3)}", f"{which}-out-{secrets.token_hex(3)}")
-        for which in ("bare", "passthrough", "mapping")
+        for which in ("bare", "passthrough", "hashed", "mapping")
     }
     asyncio.run(_make_topics(brokers, [name for pair in names.values() for name in pair]))
     document = (ground / "document.json").read_bytes()
     mapping = json.dumps((ground / "mapping.blobl").read_text())  # a JSON text is a YAML text
     flows = {}
-    for which, body in (("bare", b"x" * SIZE), ("passthrough", b"x" * SIZE), ("mapping", document)):
+    plain = b"x" * SIZE
+    for which, body in (("bare", plain), ("passthrough", plain), ("hashed", plain), ("mapping", document)):
         source, target = names[which]
         command = [sys.executable, "-m", "bench.bare_passthrough", brokers, source, target]
         if which != "bare":
             processors = f"{{mapping: {mapping}}}" if which == "mapping" else ""
+            partitioner = "" if which == "hashed" else _SAME_PARTITION
             config = folder / f"{which}.yaml"
-            config.write_text(_STREAM.format(brokers=brokers, source=source, target=target, processors=processors))
+            config.write_text(
+                _STREAM.format(
+                    brokers=brokers, source=source, target=target, processors=processors, partitioner=partitioner
+                )
+            )
             command = [str(Path(sys.executable).with_name("penstock")), "run", str(config)]
         flows[which] = Flow(brokers, command, source, target, body)
     return flows
@@ -164,5 +174,12 @@ def measure(rounds: int) -> list[dict[str, Any]]:
     return [
         row(f"Kafka to Kafka, {BARE}", bare, "µs/message"),
         row("Kafka to Kafka, passthrough", found["passthrough"], "µs/message", BARE, found["passthrough"] / bare),
+        row(
+            "Kafka to Kafka, partition by hash of distinct keys",
+            found["hashed"],
+            "µs/message",
+            BARE,
+            found["hashed"] / bare,
+        ),
         row("Kafka to Kafka, with mapping", found["mapping"], "µs/message", BARE, found["mapping"] / bare),
     ]

@@ -91,13 +91,16 @@ class Encoder:
         constant, limit, keyed, unkeyed = self._topic.constant, self._limit, self._keyed, self._unkeyed
         topic = None if constant is None else lanes.topic(constant)
         headers_of, nothing_of = self._filter.headers, self._filter.sends_nothing_of
-        key_name = None if self._key is None or self._partition is not None else self._key.name
+        key_name = None if self._key is None else self._key.name
+        number_name = None if self._partition is None else self._partition.name
+        computed = self._partition is not None and number_name is None
         for place, message in enumerate(batch):
             try:
                 meta = message.meta
-                key_text = meta.get(key_name) if key_name is not None else None
-                if type(key_text) is str and key_text.isascii():
-                    key, partition = key_text.encode() or None, None
+                key_text = meta.get(key_name) if key_name is not None and not computed else None
+                partition = None if number_name is None else meta.get(number_name)
+                if type(key_text) is str and key_text.isascii() and (number_name is None or type(partition) is int):
+                    key = key_text.encode() or None
                 else:
                     key, partition = self._key_and_partition(batch, place)
                 target = topic or lanes.topic(self._topic_of(batch, place))

@@ -8,6 +8,7 @@ the lane, so that a replay cannot overtake it. Passing troubles are retried in p
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -168,18 +169,17 @@ class Lane:
     def _fill(self, producer: AIOKafkaProducer) -> tuple[BatchBuilder, list[Record]]:
         builder = producer.create_batch()
         append = builder._builder.append  # the wrapper around it only serializes what is bytes already
-        records: list[Record] = []
-        for record in islice(self.queue, self._most):
-            key, value, headers, _ticket, _place = record
-            if append(len(records), None, key, value, headers) is None:
+        now, count, queue = int(time.time() * 1000), 0, self.queue
+        for key, value, headers, _ticket, _place in islice(queue, self._most):
+            if append(count, now, key, value, headers) is None:
                 break
-            records.append(record)
-        if len(records) == len(self.queue):
-            self.queue.clear()
+            count += 1
+        if count == len(queue):
+            records = list(queue)
+            queue.clear()
         else:
-            for _ in records:
-                self.queue.popleft()
-        builder._relative_offset = len(records)
+            records = [queue.popleft() for _ in range(count)]
+        builder._relative_offset = count
         builder.close()  # an open batch would wait for more
         return builder, records
 

@@ -50,7 +50,7 @@ def murmur2(key: bytes) -> int:
     return number ^ (number >> 15)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def fnv1a_partition(key: bytes, count: int) -> int:
     """Sarama's `NewHashPartitioner`: Go's remainder keeps the sign, and Sarama takes its absolute value."""
     number = fnv1a(key)
@@ -58,7 +58,7 @@ def fnv1a_partition(key: bytes, count: int) -> int:
     return abs(signed) % count
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def murmur2_partition(key: bytes, count: int) -> int:
     """The Java client's partition of a key."""
     return (murmur2(key) & 0x7FFFFFFF) % count

@@ -59,7 +59,7 @@ class Lanes:
         if lane is None:
             if partition >= topic.count:
                 self._refresh(topic)
-            if partition >= topic.count:
+            if not 0 <= partition < topic.count:
                 raise WriteError(f"partition {partition} of topic {topic.name} does not exist, it has {topic.count}")
             lane = topic.lanes[partition] = Lane(self._producers, self._patience, topic.name, partition)
         return lane

@@ -291,3 +291,18 @@ async def test_a_partition_that_does_not_exist_is_named(embedded: str) -> None:
     topic = topic_name()
     with pytest.raises(NotConnected, match=f"partition {topic}/9 does not exist"):
         await kafka_input(embedded, f"{topic}:9").connect()
+
+
+async def test_partitions_from_metadata(embedded: str) -> None:
+    """As a mirror of a topic would: numbers as they are, and one that no topic can have."""
+    topic = topic_name()
+    batch = [Message(b"%d" % n, {"p": n, "k": "k"}) for n in (3, 0, -1)]
+    fields = {"partitioner": "manual", "partition": "${! @p }", "key": "${! @k }"}
+    async with kafka_output(embedded, topic, **fields) as output:
+        with pytest.raises(BatchError) as caught:
+            await output.write(batch)
+    assert list(caught.value.failed) == [2]
+    assert {(r.value, r.partition, r.key) for r in await read_topic(embedded, topic, 2)} == {
+        (b"3", 3, b"k"),
+        (b"0", 0, b"k"),
+    }
