@@ -20,6 +20,7 @@ from penstock_gateway.language.errors import (
 )
 from penstock_gateway.language.nodes import Branching, Program, Statement
 from penstock_gateway.language.paths import NO_DOCUMENT
+from penstock_gateway.language.source import Generated, generate
 from penstock_gateway.language.values import bytes_of, to_bytes
 
 if TYPE_CHECKING:
@@ -105,15 +106,26 @@ class CompiledMap:
             ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.follow, ctx.variables, ctx.slots = saved
 
 
+_PATIENCE = 64  # reruns before the generated function is judged
+_WORTH = 4  # runs per rerun from which on it pays: a rerun costs about as much as half a dozen fast runs save
+
+
 class Mapping:
-    """A compiled mapping. One object serves any number of messages, one after the other."""
+    """A compiled mapping. One object serves any number of messages, one after the other.
+
+    `apply` has two executions: the generated function (`fast`) where there is one, and the closures, which also run every
+    message that the function does not understand (`reruns` of `runs`). Too many of them, and the closures remain.
+    """
 
     def __init__(self, program: Program, environment: Environment, source: str = "") -> None:
         self.source = source
+        self.program = program
         self._environment = environment
         self._exact = program.exact
         self._statements = Statements(program.statements)
         self._maps = {name: CompiledMap(name, Statements(found.statements)) for name, found in program.maps.items()}
+        self.fast: Generated | None = generate(program, environment.fuel)
+        self.runs = self.reruns = 0
 
     def apply(self, batch: Sequence[Message], index: int) -> Message | None:
         """A new message made from `batch[index]` (the processor `mapping`); None: dropped.
@@ -121,10 +133,37 @@ class Mapping:
         A root that was never assigned keeps the body byte for byte. The batch is never changed. Raises FailedAssignment.
         """
         result = batch[index].copy()
+        if self.fast is not None:
+            try:
+                root, plain = self._run_fast(self.fast, batch, index, result.meta)
+            except Exception:  # whatever it is: the closures know, and nothing has happened yet  # noqa: BLE001
+                result = self._distrust(batch[index])
+            else:
+                return _leave(root, plain, result)
         ctx = self._execution(batch, index)
         ctx.meta, ctx.meta_fresh = result.meta, True
         self._run(ctx, batch[index], follow=False)
         return _finish(ctx, result)
+
+    def _run_fast(
+        self, fast: Generated, batch: Sequence[Message], index: int, meta: dict[str, Value]
+    ) -> tuple[Value, bool]:
+        """Root and whether it is plain. Changes nothing but `meta`; raises anything."""
+        self.runs += 1
+        ctx = None
+        if fast.context:
+            ctx = Execution(self._environment, batch, index, fast.slots)
+            ctx.meta = meta
+        message = batch[index]
+        root, plain = fast.run(message.document, meta, ctx)
+        return root, plain and message.plain
+
+    def _distrust(self, message: Message) -> Message:
+        """Count a message that the generated function gave up; a new message to work on."""
+        self.reruns += 1
+        if self.reruns >= _PATIENCE and self.reruns * _WORTH > self.runs:
+            self.fast = None
+        return message.copy()
 
     def mutate(self, onto: Message, batch: Sequence[Message], index: int, *, follow: bool = True) -> Message | None:
         """Changes `onto` in place and returns it; None: dropped.
@@ -227,15 +266,19 @@ def _keep_meta(ctx: Execution, result: Message) -> bool:
 
 def _finish(ctx: Execution, result: Message) -> Message | None:
     """The message that a run leaves: text and bytes become the body, everything else the document."""
-    root = ctx.root
+    if ctx.meta is not None and ctx.root is not DELETED:
+        result.meta = ctx.meta
+    return _leave(ctx.root, ctx.plain, result)
+
+
+def _leave(root: Value, plain: bool, result: Message) -> Message | None:
+    """The message with root as its body."""
     if root is DELETED:
         return None
-    if ctx.meta is not None:
-        result.meta = ctx.meta
     if type(root) is str:
         result.set_raw(bytes_of(root))
     elif type(root) is bytes:
         result.set_raw(root)
     elif root is not NOTHING:
-        result.set_document(root, plain=ctx.plain)
+        result.set_document(root, plain=plain)
     return result
