@@ -67,10 +67,20 @@ output:
     return path
 
 
+@pytest.fixture
+def processes() -> Iterator[list[Process]]:
+    """Whatever a test starts ends with it."""
+    started: list[Process] = []
+    yield started
+    for process in started:
+        process.kill()
+
+
 class Process:
     """One `penstock run`."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, started: list[Process]) -> None:
+        started.append(self)
         self._config, self._log = config, config.with_suffix(".log")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -78,6 +88,12 @@ class Process:
         command = [str(Path(sys.executable).with_name("penstock")), "run", str(self._config)]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def end(self, with_signal: int) -> int:
         """Signal it and wait; -9 after a kill, 0 after a polite stop."""
@@ -129,10 +145,10 @@ def bodies(first: int, last: int) -> list[bytes]:
     return [b"%06d" % n for n in range(first, last)]
 
 
-async def test_five_kills_lose_nothing(broker: str, tmp_path: Path) -> None:
+async def test_five_kills_lose_nothing(broker: str, tmp_path: Path, processes: list[Process]) -> None:
     """D1: SIGKILL five times while messages flow; a kill repeats at most checkpoint_limit messages of each partition."""
     source, target = await make_topic(broker, PARTITIONS), await make_topic(broker, PARTITIONS)
-    process = Process(write_config(tmp_path, broker, source, target))
+    process = Process(write_config(tmp_path, broker, source, target), processes)
     written, kills, repeats = 0, 0, []
     async with reading(broker, target) as reader:
         while kills < KILLS:
@@ -173,11 +189,11 @@ async def until_members(address: str, group: str, count: int) -> None:
         assert time.monotonic() < deadline, f"the group did not come to {count} members"
 
 
-async def test_three_members_come_and_go(broker: str, tmp_path: Path) -> None:
+async def test_three_members_come_and_go(broker: str, tmp_path: Path, processes: list[Process]) -> None:
     """D4: two join, one leaves, under load: three rebalances, nothing lost."""
     source, target = await make_topic(broker, PARTITIONS), await make_topic(broker, PARTITIONS)
     config = write_config(tmp_path, broker, source, target)
-    processes = [Process(config) for _ in range(3)]
+    trio = [Process(config, processes) for _ in range(3)]
     written, done = 0, asyncio.Event()
 
     async def feed() -> None:
@@ -189,17 +205,17 @@ async def test_three_members_come_and_go(broker: str, tmp_path: Path) -> None:
 
     async with reading(broker, target) as reader:
         feeding = asyncio.create_task(feed())
-        for count, process in enumerate(processes, 1):
+        for count, process in enumerate(trio, 1):
             await process.start()
             await until_members(broker, source, count)
             await reader.until(written + 100)
-        assert await processes[0].end(signal.SIGTERM) == 0
+        assert await trio[0].end(signal.SIGTERM) == 0
         await until_members(broker, source, 2)
         await reader.until(written + 100)
         done.set()
         await feeding
         await reader.until(written)
-        for process in processes[1:]:
+        for process in trio[1:]:
             assert await process.end(signal.SIGTERM) == 0
     print(f"three rebalances in {written} messages: {reader.repeats} repeats")
     assert set(reader.counts) == {body + b"!" for body in bodies(0, written)}
