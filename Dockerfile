@@ -11,12 +11,12 @@ WORKDIR /source
 # the bracket is a pattern: without such a folder the build goes on, with the network
 COPY requirements.lock wheel[s]/* /source/wheels/
 COPY pyproject.toml /source/
-# `installs EXTRA`: exactly what the project needs with that extra, as locked, hashes checked
+# `installs EXTRA…`: exactly what the project needs with all extras but those, as locked, hashes checked
 RUN mv wheels/requirements.lock . \
  && { ls wheels/*.whl >/dev/null 2>&1 && printf '[global]\nno-index = true\nfind-links = /source/wheels\n' > /etc/pip.conf || true; } \
  && sed -n 's/^\([a-z0-9.-]*==[^ ]*\).*/\1/p' requirements.lock > pins.txt \
  && printf '%s\n' '#!/bin/sh -e' \
-    'python3 -c "import sys, tomllib; project = tomllib.load(open(\"pyproject.toml\", \"rb\"))[\"project\"]; print(*project[\"dependencies\"], *[line for extra in sys.argv[1:] for line in project[\"optional-dependencies\"][extra]], sep=\"\n\")" "$@" > roots.txt' \
+    'python3 -c "import sys, tomllib; project = tomllib.load(open(\"pyproject.toml\", \"rb\"))[\"project\"]; print(*project[\"dependencies\"], *[line for extra, lines in project[\"optional-dependencies\"].items() if extra not in sys.argv for line in lines], sep=\"\n\")" "$@" > roots.txt' \
     '/opt/tools/bin/pip install --quiet --dry-run --ignore-installed --constraint pins.txt --report report.json -r roots.txt' \
     'python3 -c "import json; print(*[each[\"metadata\"][\"name\"].lower().replace(\"_\", \"-\") for each in json.load(open(\"report.json\"))[\"install\"]], sep=\"\n\")" > names.txt' \
     'awk "NR==FNR {wanted[\$1]; next} /^[a-z]/ {split(\$1, part, \"==\"); keep = part[1] in wanted} keep" names.txt requirements.lock > exact.lock' \
@@ -39,12 +39,12 @@ RUN PIP_CONSTRAINT=/source/pins.txt /opt/tools/bin/pip wheel --quiet --no-deps -
  && python3 -m compileall -q --invalidation-mode unchecked-hash -s /installed/packages -p /opt/penstock/lib/python3.11/site-packages packages
 
 FROM tools AS build-operator
-RUN installs operator
+RUN installs dev
 COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
 COPY --from=wheel /installed/bin/penstock /opt/penstock/bin/
 
 FROM tools AS build-gateway
-RUN installs
+RUN installs dev operator
 COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
 COPY --from=wheel /installed/bin /opt/penstock/bin/
 

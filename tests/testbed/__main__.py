@@ -1,4 +1,4 @@
-"""`python -m testbed [COMMAND]`: a cluster with Kafka and the project's CRDs for one shell command, or for a shell.
+"""`python -m testbed [COMMAND]`: a cluster with Kafka and the project's chart for one shell command, or for a shell.
 
 Inside, KUBECONFIG is set and kubectl, helm (4), helm3 and the project's own commands are in PATH. It ends with the command's status.
 """
@@ -9,10 +9,11 @@ import signal
 import sys
 import time
 
+from testbed import chart
 from testbed.binaries import say
-from testbed.cluster import Cluster, cluster
+from testbed.cluster import Cluster, Failed, cluster
 from testbed.cluster_kafka import PORT, kafka
-from testbed.images import ROOT, TARGETS, name_of
+from testbed.images import TARGETS, Broken, name_of
 from testbed.kafka import Unavailable
 
 
@@ -23,15 +24,15 @@ def main() -> int:
     started = time.monotonic()
     try:
         with cluster() as it, kafka(it):
-            it.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+            chart.install(it)
             say(f"Kubernetes {it.kubernetes} is up after {time.monotonic() - started:.0f} s {it.timings}")
             say(
                 f"Kafka is kafka.default.svc:{PORT}; images: {', '.join(map(name_of, TARGETS))} (imagePullPolicy: Never)"
             )
             return foreground(it, command)
-    except Unavailable as reason:
+    except (Unavailable, Broken, Failed) as reason:
         say(f"no cluster: {reason}")
-        return 2
+        return 125  # a status that no command of people's own has
 
 
 def foreground(it: Cluster, command: str) -> int:

@@ -174,7 +174,8 @@ def _digest(source: Path) -> str:
 def _wheels(source: Path) -> Path:
     """A folder with the locked wheels of both images and of what builds the product's own."""
     project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["operator"], "hatchling"]
+    extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
+    lines = [*project["dependencies"], *extras, "hatchling"]
     wanted = locked(
         (source / "requirements.lock").read_text(), {_plain(re.split(r"[^\w.-]", line)[0]) for line in lines}
     )
