@@ -37,10 +37,11 @@ class Backoffs:
             yield 2.0
 
 
-async def watch(watched: Mapping[str, str], namespaces: Sequence[str], feed: Feed) -> None:
-    """Watch all kinds, with their label selectors, until the process is told to end."""
+async def watch(watched: Mapping[str, str], namespaces: Sequence[str], identity: str, feed: Feed) -> None:
+    """Watch all kinds, with their label selectors, until the process is told to end. `identity` names this process."""
     try:
         import kopf
+        from kopf._core.engines import peering
     except ImportError as error:
         raise ClusterError(EXTRA) from error
     logging.getLogger("kopf.objects").setLevel("WARNING")
@@ -63,7 +64,13 @@ async def watch(watched: Mapping[str, str], namespaces: Sequence[str], feed: Fee
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
     kopf.on.login(registry=registry)(login)
-    await kopf.operator(registry=registry, settings=settings, clusterwide=not namespaces, namespaces=list(namespaces))
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        identity=peering.Identity(identity),  # else kopf asks for the name of a user that an image need not have
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+    )
 
 
 def _handler(kind: str, feed: Feed) -> Any:

@@ -77,7 +77,7 @@ async def _work(settings: Settings, lease: LeaseThread, stack: contextlib.AsyncE
     ]
     tasks.append(asyncio.create_task(_resync(reconciler, pulse), name="resync"))
     stack.push_async_callback(_end, tasks)
-    await handlers.watch(mirror.watched, settings.watch_namespaces, feed(reconciler))
+    await handlers.watch(mirror.watched, settings.watch_namespaces, settings.identity, feed(reconciler))
 
 
 def feed(reconciler: Reconciler) -> Callable[[str | None, Mapping[str, Any]], None]:
