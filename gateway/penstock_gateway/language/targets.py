@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 
+from penstock_gateway.language.arguments import Static
 from penstock_gateway.language.nodes import (
     Assignment,
     Branching,
@@ -80,7 +81,7 @@ def _read(node: object, above: Target | None) -> Iterator[Target]:
 
 def _called(node: Call, above: Target | None) -> Iterator[Target]:
     argument = node.arguments[0] if node.arguments else None
-    text = argument.value if isinstance(argument, Literal) else argument
+    text = argument.value if isinstance(argument, Literal | Static) else argument
     if node.target is None and node.builtin.name in ("meta", "root_meta", "metadata"):
         yield ("meta", text) if isinstance(text, str) else ("meta",)
     elif node.target is None and node.builtin.name == "json":
