@@ -136,7 +136,7 @@ class Mapping:
         if self.fast is not None:
             try:
                 root, plain = self._run_fast(self.fast, batch, index, result.meta)
-            except Exception:  # whatever it is: the closures know, and nothing has happened yet  # noqa: BLE001
+            except Exception:  # whatever it is: the closures know, and nothing has happened yet
                 result = self._distrust(batch[index])
             else:
                 return _leave(root, plain, result)
