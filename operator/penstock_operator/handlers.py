@@ -41,7 +41,6 @@ async def watch(watched: Mapping[str, str], namespaces: Sequence[str], identity:
     """Watch all kinds, with their label selectors, until the process is told to end. `identity` names this process."""
     try:
         import kopf
-        from kopf._core.engines import peering
     except ImportError as error:
         raise ClusterError(EXTRA) from error
     logging.getLogger("kopf.objects").setLevel("WARNING")
@@ -67,7 +66,7 @@ async def watch(watched: Mapping[str, str], namespaces: Sequence[str], identity:
     await kopf.operator(
         registry=registry,
         settings=settings,
-        identity=peering.Identity(identity),  # else kopf asks for the name of a user that an image need not have
+        identity=identity,  # type: ignore[arg-type]  # a NewType of str; without it kopf asks for the name of our user
         clusterwide=not namespaces,
         namespaces=list(namespaces),
     )
