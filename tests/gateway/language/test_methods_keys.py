@@ -1,4 +1,4 @@
-"""Ciphers and tokens with key pairs: the methods that exist only where the package cryptography is installed."""
+"""Ciphers, tokens with key pairs, and hashes of secrets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from penstock_gateway.language import Environment, EvaluationError, ParseError, compile_query
-
-pytest.importorskip("cryptography")
-
-from cryptography.hazmat.primitives import serialization  # type: ignore[import-not-found, unused-ignore]
-from cryptography.hazmat.primitives.asymmetric import ec, rsa  # type: ignore[import-not-found, unused-ignore]
 
 KEY = '"0123456789abcdef"'
 NONCE = '"0123456789ab"'
@@ -126,7 +123,7 @@ BCRYPT = "$2y$10$Dtnt5NNzVtMCOZONT705tOcS8It6krJX8bEjnDJnwxiFKsz1C.3Ay"
 
 
 def test_bcrypt_knows_the_secret() -> None:
-    pytest.importorskip("bcrypt")
+
     assert evaluate(f'"there-are-many-blobs-in-the-sea".compare_bcrypt("{BCRYPT}")') is True
     assert evaluate(f'("will-i-ever-find-love" + "x".repeat(100)).compare_bcrypt("{BCRYPT}")') is False
     for hashed, problem in (

@@ -1,14 +1,15 @@
 """The methods of the mapping language, by theme; importing this package registers them all."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
 from penstock_gateway.language.methods import (
+    argon,
     arrays,
+    blowfish,
+    ciphers,
     coerce,
     encoding,
     escaping,
     iteration,
+    keypairs,
     messagepack,
     numbers,
     objects,
@@ -25,11 +26,15 @@ from penstock_gateway.language.methods import (
 )
 
 __all__ = [
+    "argon",
     "arrays",
+    "blowfish",
+    "ciphers",
     "coerce",
     "encoding",
     "escaping",
     "iteration",
+    "keypairs",
     "messagepack",
     "numbers",
     "objects",
@@ -44,10 +49,3 @@ __all__ = [
     "xmldocs",
     "yamldocs",
 ]
-
-_OPTIONAL = {"cryptography": ("argon", "ciphers", "keypairs"), "bcrypt": ("blowfish",)}
-
-for _package, _modules in _OPTIONAL.items():
-    if find_spec(_package) is not None:
-        for _module in _modules:
-            import_module(f"{__name__}.{_module}")

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cryptography.exceptions import (  # type: ignore[import-not-found, unused-ignore]  # an optional package
+from cryptography.exceptions import (
     InvalidKey,
     UnsupportedAlgorithm,
 )
-from cryptography.hazmat.primitives.kdf.argon2 import (  # type: ignore[import-not-found, unused-ignore]
+from cryptography.hazmat.primitives.kdf.argon2 import (
     Argon2i,
     Argon2id,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import bcrypt  # type: ignore[import-not-found, unused-ignore]  # an optional package
+import bcrypt
 
 from penstock_gateway.language.errors import EvaluationError
 from penstock_gateway.language.registry import Param, method

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cryptography.exceptions import InvalidTag  # type: ignore[import-not-found, unused-ignore]  # an optional package
-from cryptography.hazmat.decrepit.ciphers.modes import OFB  # type: ignore[import-not-found, unused-ignore]
-from cryptography.hazmat.primitives.ciphers import (  # type: ignore[import-not-found, unused-ignore]
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.modes import OFB
+from cryptography.hazmat.primitives.ciphers import (
     Cipher,
     algorithms,
     modes,

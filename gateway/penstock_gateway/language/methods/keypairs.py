@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from cryptography import x509  # type: ignore[import-not-found, unused-ignore]  # an optional package
-from cryptography.exceptions import (  # type: ignore[import-not-found, unused-ignore]
+from cryptography import x509
+from cryptography.exceptions import (
     InvalidSignature,
     UnsupportedAlgorithm,
 )
-from cryptography.hazmat.primitives import hashes, serialization  # type: ignore[import-not-found, unused-ignore]
-from cryptography.hazmat.primitives.asymmetric import (  # type: ignore[import-not-found, unused-ignore]
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import (
     ec,
     padding,
     rsa,
