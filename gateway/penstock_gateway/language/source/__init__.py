@@ -8,6 +8,7 @@ literals and keys reaches the source; names are numbers or hexadecimal.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -100,5 +101,8 @@ def _generate(program: Program, fuel: int, purse: str) -> Generated:
     if purse == "fuel":
         head.append(" fuel = FUEL")
     text = "\n".join([*head, *writer.lines, " return root, plain"])
-    exec(compile(text, "<mapping>", "exec"), writer.scope)  # noqa: S102  # made of repr of literals and numbered names only
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # a literal may stand where only a variable makes sense
+        code = compile(text, "<mapping>", "exec")
+    exec(code, writer.scope)  # noqa: S102  # made of repr of literals and numbered names only
     return Generated(writer.scope["run"], text, calls.context, calls.slots, statements.metadata)
