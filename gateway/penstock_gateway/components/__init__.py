@@ -6,6 +6,7 @@ import importlib
 
 _MODULES = (
     "archive",
+    "avro",
     "batch_surgery",
     "branch",
     "broker",
@@ -13,7 +14,10 @@ _MODULES = (
     "cache",
     "cache_output",
     "cached",
+    "command",
     "compression",
+    "csv_input",
+    "csv_scanner",
     "dedupe",
     "drop",
     "drop_on",
@@ -46,6 +50,7 @@ _MODULES = (
     "sleep",
     "split",
     "standard_streams",
+    "subprocess",
     "switch_output",
     "switch_processor",
     "sync_response",

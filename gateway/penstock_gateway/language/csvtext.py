@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class CSVError(ValueError):
     """A text that is no CSV; the message names record, line and column (from 1, in bytes)."""
+
+
+Row = tuple[list[str], CSVError | None]
+"""A record, or as much of it as could be read and why not more."""
 
 
 def read_records(text: str, delimiter: str = ",", lazy_quotes: bool = False) -> list[list[str]]:
@@ -12,9 +18,22 @@ def read_records(text: str, delimiter: str = ",", lazy_quotes: bool = False) -> 
 
     Raises CSVError.
     """
+    found: list[list[str]] = []
+    for record, error in rows(iter(_lines(text)), delimiter, lazy_quotes):
+        if error is not None:
+            raise error
+        found.append(record)
+    return found
+
+
+def rows(lines: Iterator[str], delimiter: str = ",", lazy_quotes: bool = False, fields: int = 0) -> Iterator[Row]:
+    """Read records from lines that end with a newline, but for the last, as they come; reading goes on behind a mistake.
+
+    `fields`: how many each record must have; 0 = as many as the first, negative = any.
+    """
     if delimiter in ('"', "\r", "\n") or len(delimiter) != 1:
         raise CSVError("csv: invalid field or comment delimiter")
-    return _Reader(text, delimiter, lazy_quotes).records()
+    return _Reader(lines, delimiter, lazy_quotes, fields).rows()
 
 
 def _lines(text: str) -> list[str]:
@@ -32,32 +51,34 @@ def _lines(text: str) -> list[str]:
 class _Reader:
     """The lines of the text and where reading stands."""
 
-    def __init__(self, text: str, delimiter: str, lazy_quotes: bool) -> None:
-        self.lines = _lines(text)
+    def __init__(self, lines: Iterator[str], delimiter: str, lazy_quotes: bool, fields: int) -> None:
+        self.lines = lines
         self.delimiter = delimiter
         self.lazy_quotes = lazy_quotes
+        self.fields = fields
         self.number = 0  # lines read so far
         self.started = 0
 
-    def records(self) -> list[list[str]]:
-        found: list[list[str]] = []
-        while self.number < len(self.lines):
-            line = self.next_line()
+    def rows(self) -> Iterator[Row]:
+        while (line := self.next_line()) is not None:
             self.started = self.number
             if line == "\n":
                 continue
-            if '"' not in line:
-                record = line.rstrip("\n").split(self.delimiter) if line[-1] == "\n" else line.split(self.delimiter)
-            else:
-                record = self.quoted_record(line)
-            if found and len(record) != len(found[0]):
-                raise CSVError(f"record on line {self.started}: wrong number of fields")
-            found.append(record)
-        return found
+            record: list[str] = []
+            try:
+                self.read_record(line, record)
+            except CSVError as error:
+                yield record, error
+                continue
+            if not self.fields:
+                self.fields = len(record)
+            wrong = 0 < self.fields != len(record)
+            text = f"record on line {self.started}: wrong number of fields"
+            yield record, CSVError(text) if wrong else None
 
-    def next_line(self) -> str:
-        line = self.lines[self.number]
-        self.number += 1
+    def next_line(self) -> str | None:
+        line = next(self.lines, None)
+        self.number += line is not None
         return line
 
     def error(self, line: str, column: int, message: str) -> CSVError:
@@ -66,17 +87,18 @@ class _Reader:
             place = f"record on line {self.started}; {place}"
         return CSVError(place)
 
-    def quoted_record(self, line: str) -> list[str]:
-        record: list[str] = []
-        at = 0
-        while True:
+    def read_record(self, line: str, record: list[str]) -> None:
+        """Append the fields of the record that begins with a line; what was read before a mistake stays in it."""
+        if '"' not in line:
+            record += line.removesuffix("\n").split(self.delimiter)
+            return
+        at, more = 0, True
+        while more:
             if line[at : at + 1] == '"':
                 field, line, at, more = self.quoted_field(line, at + 1)
             else:
                 field, at, more = self.plain_field(line, at)
             record.append(field)
-            if not more:
-                return record
 
     def plain_field(self, line: str, at: int) -> tuple[str, int, bool]:
         end = line.find(self.delimiter, at)
@@ -109,8 +131,9 @@ class _Reader:
                     raise self.error(line, end, 'extraneous or missing " in quoted-field')
                 continue
             pieces.append(line[at:])
-            if self.number == len(self.lines):
+            following_line = self.next_line()
+            if following_line is None:
                 if not self.lazy_quotes:
                     raise self.error(line, len(line), 'extraneous or missing " in quoted-field')
                 return "".join(pieces).removesuffix("\n"), line, 0, False
-            line, at = self.next_line(), 0
+            line, at = following_line, 0
