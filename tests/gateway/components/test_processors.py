@@ -80,7 +80,10 @@ async def test_processors(case: dict[str, Any]) -> None:
     chain = EngineContext(shared).chain(stream.processors)
     batch = [made(given, n) for n, given in enumerate(case["given"])]
     originals = [(message.raw, dict(message.meta), message.failure) for message in batch]
-    results = await chain.process(batch)
+    try:
+        results = await chain.process(batch)
+    finally:
+        await chain.close()
     wanted = case["then"]
     assert [len(result) for result in results] == [len(part) for part in wanted]
     found = [
