@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_operator import manifests
+from penstock_operator import access, manifests
 from penstock_operator.cluster import Listed, name_of
 from penstock_operator.resources.documents import KINDS, Name
-from penstock_operator.world import CREDENTIAL_TYPE, MANAGED_BY, OPERATOR, USABLE_BY, Ref, Store
+from penstock_operator.world import CREDENTIAL_TYPE, MANAGED_BY, OPERATOR, USABLE_BY, Ref, Store, around_keys
 
 OURS = f"{MANAGED_BY}={OPERATOR}"
 CHILDREN = ("Deployment", "Service", "ServiceAccount", "PodDisruptionBudget")
@@ -146,13 +146,41 @@ class Mirror:
         kind, name = str(document["kind"]), name_of(document)
         ref = Ref(kind, name)
         before = self._known(ref)
-        narrow = kind in KINDS and before is not None and not _differs(before, document)
-        refs = set() if narrow or before is None else self.store.affected(ref)
+        if kind in KINDS and before is not None and not _differs(before, document):
+            return self._store_status(ref, document)
+        if _is_credential(document):
+            self.store.observe(document)
+            return self._around_credential(name, document)
+        refs = set() if before is None else self.store.affected(ref)
         self.store.observe(document)
-        if narrow:
-            own = self.store.affected(ref) if kind == "Key" else set()
-            return {ref} | {other for other in own if other.kind == "StreamAPI"}
         return refs | self.store.affected(ref)
+
+    def _store_status(self, ref: Ref, document: Mapping[str, Any]) -> set[Ref]:
+        """Only the status differs. What a Key's status says of its credential may matter to its APIs."""
+        before = self._stance(ref)
+        self.store.observe(document, same_access=True)
+        if before == self._stance(ref):
+            return {ref}
+        self.store.derive_anew()
+        return {ref} | {other for other in self.store.affected(ref) if other.kind == "StreamAPI"}
+
+    def _stance(self, ref: Ref) -> Any:
+        world = self.store.snapshot()
+        key = world.keys.get(ref.name) if ref.kind == "Key" else None
+        if key is None:
+            return None
+        known = access.credentials(world, key, 0.0)
+        return known, [access.expires(world, key, it) for it in known.found], access.holdings(world, key)
+
+    def _around_credential(self, name: Name, document: Mapping[str, Any]) -> set[Ref]:
+        """A credential that was generated concerns its Key and the APIs of that alone."""
+        world = self.store.snapshot()
+        references = document["metadata"].get("ownerReferences") or ()
+        owners = {str(it.get("name")) for it in references if it.get("kind") == "Key"}
+        held = [key for owner in owners if (key := world.keys.get(Name(name.namespace, owner))) is not None]
+        if not held:
+            return self.store.affected(Ref("Secret", name))
+        return {Ref("Key", key.meta.name) for key in held} | around_keys(world, held)
 
     def _known(self, ref: Ref) -> Any:
         world = self.store.snapshot()

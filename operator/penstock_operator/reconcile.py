@@ -24,6 +24,8 @@ from penstock_operator.world import CREDENTIAL_TYPE, NEEDED, Ref
 
 SOON = 0.2
 """Seconds after which a plan that was overtaken is made again."""
+REST, REST_MOST = 4.0, 0.5
+"""An API rests for so many times as long as its plan took, at most so many seconds: a thousand new keys make few plans of it."""
 COUNTS = ("keys", "targets", "replicas")
 COUNTS_EVERY = 10.0
 """Seconds between two writes of a status that differs in nothing but counts."""
@@ -99,6 +101,7 @@ class Reconciler:
     _counted: dict[Ref, float] = field(default_factory=dict)
     _wrote: set[Name] = field(default_factory=set)
     _met: bool = False
+    _rests: dict[Ref, float] = field(default_factory=dict)
 
     # --- the world ------------------------------------------------------------------------------------------------------
 
@@ -136,7 +139,7 @@ class Reconciler:
         """It is their turn, if they are of a kind that has turns."""
         for ref in refs:
             if ref.kind in ("StreamAPI", "Policy", "Key", GATEWAY):
-                self.queue.add(ref)
+                self.queue.add(ref, max(0.0, self._rests.get(ref, 0.0) - self.clock()))
 
     # --- one key --------------------------------------------------------------------------------------------------------
 
@@ -162,6 +165,14 @@ class Reconciler:
                 _log.error("%s %s cannot be carried out, next look in %.0f s: %s", ref.kind, ref.name, delay, why)
 
     async def _ending(self, ref: Ref) -> Ending:
+        began = self.clock()
+        try:
+            return await self._outcome(ref)
+        finally:
+            if ref.kind == "StreamAPI":
+                self._rests[ref] = self.clock() + min(REST_MOST, REST * (self.clock() - began))
+
+    async def _outcome(self, ref: Ref) -> Ending:
         try:
             if ref.kind == GATEWAY:
                 return await self._gateways(ref.name)
@@ -187,6 +198,7 @@ class Reconciler:
             store.observe_conflict(ref.name, "")
         elif ref.kind == "StreamAPI":
             self.gateways.drop(ref.name)
+            self._rests.pop(ref, None)
         done = self._plan(ref)
         if api is not None and done.status is not None:
             try:

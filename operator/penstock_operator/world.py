@@ -227,19 +227,26 @@ class Store:
         self._known: set[str] = set()
         self._settings = settings or Settings()
         self._world: World | None = None
+        self._memo: dict[str, Any] = {}
 
-    def observe(self, document: Mapping[str, Any]) -> Ref:
-        """Take one object as it is now."""
+    def observe(self, document: Mapping[str, Any], *, same_access: bool = False) -> Ref:
+        """Take one object as it is now. `same_access`: what was derived of access stays true (only a status differs)."""
         kind = str(document.get("kind"))
         name, value = _reduced(kind, document)
         self._tables[kind][name] = value
         self._world = None
+        if not same_access:
+            self._memo = {}
         return Ref(kind, name)
+
+    def derive_anew(self) -> None:
+        """What was derived of access is not true any more."""
+        self._world, self._memo = None, {}
 
     def forget(self, ref: Ref) -> None:
         """The object is gone."""
         if self._tables[ref.kind].pop(ref.name, None) is not None:
-            self._world = None
+            self.derive_anew()
 
     def observe_gateways(self, name: Name, facts: GatewayFacts | None) -> None:
         """What an API's gateways say now; None = there are none."""
@@ -255,30 +262,30 @@ class Store:
             return False
         self._conflicts = {api: text for api, text in self._conflicts.items() if api != name}
         self._conflicts |= {name: message} if message else {}
-        self._world = None
+        self.derive_anew()
         return True
 
     def observe_compiled(self, compiled: Mapping[str, Compiled]) -> None:
         """What the configuration language says, by digest; replaces everything said before."""
         self._compiled = dict(compiled)
-        self._world = None
+        self.derive_anew()
 
     def prime(self, kind: str, listed: Iterable[Mapping[str, Any]]) -> None:
         """A complete list of one kind: what is not in it is gone."""
         self._tables[kind] = dict(_reduced(kind, document) for document in listed)
         self._known.add(kind)
-        self._world = None
+        self.derive_anew()
 
     def confirm(self, kind: str) -> None:
         """A kind was listed completely, object by object."""
         if kind not in self._known:
             self._known.add(kind)
-            self._world = None
+            self.derive_anew()
 
     def doubt(self, kind: str) -> None:
         """A kind cannot be listed any more: nothing is decided until it was."""
         self._known.discard(kind)
-        self._world = None
+        self.derive_anew()
 
     def snapshot(self) -> World:
         """The world as it is known now."""
@@ -296,6 +303,7 @@ class Store:
                 frozenset(self._known),
                 self._settings,
                 dict(self._compiled),
+                self._memo,
             )
         return self._world
 
@@ -346,13 +354,27 @@ def _around_policy(world: World, policy: Name) -> set[Ref]:
 
 def _apis_of_key(world: World, name: Name) -> set[Ref]:
     key = world.keys.get(name)
-    if key is None:
-        return _everything(world)
-    refs = policies_of(key)
-    namespaces = {policy.namespace for policy in refs}
+    return _everything(world) if key is None else around_keys(world, [key])
+
+
+def around_keys(world: World, changed: Iterable[Key]) -> set[Ref]:
+    """What depends on some keys: APIs and policies they may reach, and siblings that compete for a place or a credential."""
+    policies: set[Name] = set()
+    rivals: set[Name] = set()
+    for key in changed:
+        listed = policies_of(key)
+        policies.update(listed)
+        given = key.spec is None or key.spec.hashes is not None or key.spec.value_from is not None
+        rivals.update(name for name in listed if given or _counts_keys(world.policies.get(name)))
+    namespaces = {policy.namespace for policy in policies}
     apis = {Ref("StreamAPI", api) for api in world.apis if api.namespace in namespaces}
-    siblings = {Ref("Key", other.meta.name) for policy in refs for other in world.keys_by_policy.get(policy, ())}
-    return apis | siblings | {Ref("Policy", policy) for policy in refs if policy in world.policies}
+    siblings = {Ref("Key", other.meta.name) for policy in rivals for other in world.keys_by_policy.get(policy, ())}
+    return apis | siblings | {Ref("Policy", policy) for policy in policies if policy in world.policies}
+
+
+def _counts_keys(policy: Policy | None) -> bool:
+    allowed = policy.spec.allowed_keys if policy and policy.spec else None
+    return allowed is not None and allowed.max_per_namespace is not None
 
 
 def _readers(world: World, ref: Ref) -> set[Ref]:
@@ -360,9 +382,7 @@ def _readers(world: World, ref: Ref) -> set[Ref]:
     found = {Ref("StreamAPI", name) for name in world.apis if name.namespace == namespace}
     if ref.kind == "Secret":
         own = [key for name, key in world.keys.items() if name.namespace == namespace]
-        found |= {Ref("Key", key.meta.name) for key in own}
-        for key in own:
-            found |= _apis_of_key(world, key.meta.name)
+        found |= {Ref("Key", key.meta.name) for key in own} | around_keys(world, own)
     return found
 
 
