@@ -40,14 +40,11 @@ RUN PIP_CONSTRAINT=/source/pins.txt /opt/tools/bin/pip wheel --quiet --no-deps -
 
 FROM tools AS build-operator
 RUN installs dev
-COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
-COPY --from=wheel /installed/bin/penstock /opt/penstock/bin/
 
 FROM tools AS build-gateway
 RUN installs dev operator
-COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
-COPY --from=wheel /installed/bin /opt/penstock/bin/
 
+# what changes rarely is copied first: two versions of the product share those layers
 FROM ${BASE_IMAGE} AS final
 # the standard library's bytecode, where the base image has none: nothing can be written at run time
 RUN python3 -m compileall -q -x '/(test|tests|idlelib|tkinter|lib2to3|ensurepip|turtledemo|dist-packages|site-packages)/' \
@@ -58,10 +55,14 @@ USER 65532:65532
 
 FROM final AS operator
 COPY --from=build-operator /opt/penstock /opt/penstock
+COPY --from=wheel /installed/bin/penstock /opt/penstock/bin/
+COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
 ENTRYPOINT ["penstock"]
 CMD ["operator"]
 
 FROM final AS gateway
 COPY --from=build-gateway /opt/penstock /opt/penstock
+COPY --from=wheel /installed/bin /opt/penstock/bin/
+COPY --from=wheel /installed/packages /opt/penstock/lib/python3.11/site-packages/
 ENTRYPOINT ["penstock-gateway"]
 CMD ["run"]

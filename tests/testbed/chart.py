@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.cluster import Cluster
+from testbed.cluster import Cluster, Failed
 from testbed.images import ROOT, name_of
 
 CHART = ROOT / "helm" / "penstock"
@@ -19,8 +19,13 @@ def values(tag: str = "test") -> list[str]:
 
 
 def install(it: Cluster, *options: str, tag: str = "test", helm: str = "helm", wait: bool = True) -> None:
-    """Install or upgrade the release `penstock`. Raises Failed with Helm's words."""
+    """Install or upgrade the release `penstock`. Raises Failed with the words of Helm and of the operator."""
     waiting = ["--wait", "--timeout", "90s"] if wait else []
     place = ["--namespace", NAMESPACE, "--create-namespace"]
     command = [helm, "upgrade", "--install", "penstock", str(CHART), *place, *values(tag), *waiting, *options]
-    it.run(command, timeout=150)
+    try:
+        it.run(command, timeout=150)
+    except Failed as reason:
+        events = it.kubectl("get", "pods,events", "-n", NAMESPACE, check=False)
+        log = it.run(["kubectl", "logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=penstock", "--tail=40"], check=False)
+        raise Failed(f"{reason}\n{events}\n{log.stdout}{log.stderr}") from None
