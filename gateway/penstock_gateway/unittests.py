@@ -25,6 +25,7 @@ from penstock_gateway.delivery import DeliveryPlan, Guarantee, Mode
 from penstock_gateway.document import DocumentError, decode, encode
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.context import EngineContext, Surroundings
+from penstock_gateway.engine.mapping_caches import MappingCaches
 from penstock_gateway.errors import ConfigError, Problem
 from penstock_gateway.message import Batch, Message
 from penstock_gateway.metrics import Metrics
@@ -160,16 +161,28 @@ def _load(subject: Path, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _build(root: Mapping[str, Any], processors: list[Any], environment: language.Environment) -> Chain:
-    data = {key: value for key, value in root.items() if key.endswith("_resources")}
+    data: dict[str, Any] = {
+        key: value for key, value in root.items() if key.endswith("_resources") and isinstance(value, list)
+    }
+    kept = {item.get("label") for items in data.values() for item in items} - {None}
     data |= {"input": {"generate": {"mapping": "root = 1"}}, "output": {"drop": {}}}
-    data["pipeline"] = {"processors": processors}
+    data["pipeline"] = {"processors": [_unlabelled(processor, kept) for processor in processors]}
     stream, problems = config.parse_stream(data, (), Rules(bare=True))
     if stream is None:
         raise ConfigError(problems)
     plan = DeliveryPlan(Mode.COMPETE, Guarantee.LIVE)
     shared = Surroundings("test/test", "test", plan, environment, Metrics(), _NoEdges(), time.monotonic, random.random)
     shared.resources = stream.resources
-    return EngineContext(shared).chain(stream.processors)
+    context = EngineContext(shared)
+    environment.caches = MappingCaches(context.cache)
+    return context.chain(stream.processors)
+
+
+def _unlabelled(processor: Any, taken: set[Any]) -> Any:
+    """A target that is a resource itself stands twice in the configuration: once without its label."""
+    if isinstance(processor, dict) and processor.get("label") in taken:
+        return {key: value for key, value in processor.items() if key != "label"}
+    return processor
 
 
 def _environment(names: Mapping[str, str], folder: Path) -> language.Environment:

@@ -17,6 +17,8 @@ pipeline:
     mapping: 'root = content().uppercase()'
   - mapping: 'root = content().string() + env("END").or("!")'
 output: {drop: {}}
+cache_resources: [{label: seen, memory: {}}]
+processor_resources: [{label: twice, mapping: 'root = content().string() + content().string()'}]
 """
 
 
@@ -40,6 +42,10 @@ PASSING = {
     "mock by label": "- {mocks: {shout: {mapping: 'root = \"x\"'}}, input_batch: [{content: a}],"
     " output_batches: [[{content_equals: 'x!'}]]}",
     "mock appended": "- {mocks: {/pipeline/processors/-: {mapping: 'root = deleted()'}}, input_batch: [{content: a}]}",
+    "a resource": "- {target_processors: /processor_resources/0, input_batch: [{content: a}],"
+    " output_batches: [[{content_equals: aa}]]}",
+    "caches in mappings": '- {mocks: {shout: {mapping: \'root = [cache_set("seen", "k", "v"), cache_get("seen", "k").string()]\'}},'
+    " target_processors: shout, input_batch: [{content: a}], output_batches: [[{json_equals: [null, v]}]]}",
     "metadata": "- {input_batch: [{content: a, metadata: {k: v}}], output_batches: [[{metadata_equals: {k: v}}]]}",
     "json": '- {target_processors: /pipeline, mocks: {/pipeline: {mapping: \'root = {"a": 1.0, "b": [2]}\'}},'
     " input_batch: [{content: x}], output_batches: [[{json_equals: {a: 1, b: [2]}, json_contains: {a: 1}}]]}",
@@ -68,7 +74,7 @@ FAILING = {
 async def test_says_what_differs(test: str, tmp_path: Path) -> None:
     (outcome,) = await run(tmp_path, test)
     assert outcome.failures == [FAILING[test]]
-    assert outcome.line == 10
+    assert outcome.line == 12
 
 
 async def test_a_marked_message_does_not_fail_a_test_but_is_shown(tmp_path: Path) -> None:

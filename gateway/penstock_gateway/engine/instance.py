@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from penstock_gateway.config import StreamConfig, leaf_inputs, walk
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.context import EngineContext, Surroundings
+from penstock_gateway.engine.mapping_caches import MappingCaches
 from penstock_gateway.engine.pipeline import Pipeline
 from penstock_gateway.engine.sink import Peer, Sink
 from penstock_gateway.engine.source import PushSource, Source
@@ -46,19 +47,36 @@ class Instance:
     def __post_init__(self) -> None:
         context = EngineContext(self.shared)
         self.shared.resources = self.config.resources
+        self.shared.environment.caches = MappingCaches(context.cache)
         self.sink = context.sink(self.config.output)
         self.chain = context.chain(self.config.processors)
         self.pipeline = Pipeline(self.chain, self.sink, _threads(self.config))
-        self._add_source(context, self.config.input, [])
+        entry = self._add_buffer(context, self.config.buffer) if self.config.buffer else self.pipeline
+        self._add_source(context, self.config.input, [], entry)
 
-    def _add_source(self, context: EngineContext, component: Component, above: list[Component]) -> None:
+    def _add_buffer(self, context: EngineContext, component: Component) -> Buffered:
+        """The buffer of the stream, read by a source of its own; the inputs write to what is returned."""
+        shared, path = self.shared, show_path(component.path)
+        if self.broadcast:
+            text = "a buffer forgets positions: set delivery.mode to Compete, or leave the buffer out"
+            raise ConfigError([Problem(text, component.path, rule="delivery")])
+        buffer: Buffer = component.config.build(context.child(component))
+        read = context.batched(component, buffer)
+        counters = shared.metrics.input(shared.api, shared.stream, component.label, path)
+        peer = Peer(f"buffer {component.name} at {path}", shared.log, shared.clock, shared.random)
+        self.behind = Source(read, context.chain([]), self.pipeline, counters, peer)
+        return Buffered(buffer)
+
+    def _add_source(
+        self, context: EngineContext, component: Component, above: list[Component], entry: Entry
+    ) -> None:
         built: Any = context.raw_input(component)
         children = getattr(built, "children", None)
         if children is not None:
             slots = [slot for slot in component.config.__dict__.get("inputs", []) if isinstance(slot, Slot)]
             for _ in range(getattr(component.config, "copies", 1)):
                 for slot in slots:
-                    self._add_source(context, slot.resolved(), [*component.processors, *above])
+                    self._add_source(context, slot.resolved(), [*component.processors, *above], entry)
             return
         shared, path = self.shared, show_path(component.path)
         chain = context.chain([*component.processors, *above])
@@ -67,9 +85,9 @@ class Instance:
         if hasattr(built, "read"):
             complete = self._complete if self.broadcast else None
             gated = not self.broadcast and component.spec.sharing == "shared"
-            self.sources.append(Source(built, chain, self.pipeline, counters, peer, complete, gated=gated))
+            self.sources.append(Source(built, chain, entry, counters, peer, complete, gated=gated))
         else:
-            self.sources.append(PushSource(built, chain, self.pipeline, counters, peer))
+            self.sources.append(PushSource(built, chain, entry, counters, peer))
 
     def _gate(self) -> Gate | None:
         """A Compete stream whose only output is a client outlet reads while somebody listens."""

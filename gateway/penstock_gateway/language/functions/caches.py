@@ -9,7 +9,7 @@ from penstock_gateway.language.registry import Param, function
 _RESOURCE = Param("resource", "string")
 _KEY = Param("key", "string")
 _VALUE = Param("value", "string")
-_TTL = Param("ttl", "string")
+_TTL = Param("ttl", "string", default="")
 
 
 def _caches(ctx: Execution, resource: str) -> Caches:
