@@ -19,8 +19,8 @@ from penstock_gateway.language.errors import (
     WrongType,
 )
 from penstock_gateway.language.nodes import Branching, Program, Statement
+from penstock_gateway.language.optimistic import Optimist
 from penstock_gateway.language.paths import NO_DOCUMENT
-from penstock_gateway.language.source import Generated, generate
 from penstock_gateway.language.values import bytes_of, to_bytes
 
 if TYPE_CHECKING:
@@ -106,15 +106,11 @@ class CompiledMap:
             ctx.root, ctx.fresh, ctx.owned, ctx.replaced, ctx.follow, ctx.variables, ctx.slots = saved
 
 
-_PATIENCE = 64  # reruns before the generated function is judged
-_WORTH = 4  # runs per rerun from which on it pays: a rerun costs about as much as half a dozen fast runs save
-
-
 class Mapping:
     """A compiled mapping. One object serves any number of messages, one after the other.
 
-    `apply` has two executions: the generated function (`fast`) where there is one, and the closures, which also run every
-    message that the function does not understand (`reruns` of `runs`). Too many of them, and the closures remain.
+    There are two executions: a generated function where there is one (`applying` for `apply`, `editing` for `mutate` that
+    follows), and the closures, which also run every message that the function does not understand.
     """
 
     def __init__(self, program: Program, environment: Environment, source: str = "") -> None:
@@ -124,46 +120,39 @@ class Mapping:
         self._exact = program.exact
         self._statements = Statements(program.statements)
         self._maps = {name: CompiledMap(name, Statements(found.statements)) for name, found in program.maps.items()}
-        self.fast: Generated | None = generate(program, environment.fuel)
-        self.runs = self.reruns = 0
+        self.applying = Optimist(program, environment.fuel, follow=False)
+        self.editing = Optimist(program, environment.fuel, follow=True)
 
     def apply(self, batch: Sequence[Message], index: int) -> Message | None:
         """A new message made from `batch[index]` (the processor `mapping`); None: dropped.
 
         A root that was never assigned keeps the body byte for byte. The batch is never changed. Raises FailedAssignment.
         """
-        result = batch[index].copy()
-        if self.fast is not None:
+        message = batch[index]
+        result = message.copy()
+        fast = self.applying
+        if fast.run is not None:
+            fast.runs += 1
             try:
-                root, plain = self._run_fast(self.fast, batch, index, result.meta)
-            except Exception:  # whatever it is: the closures know, and nothing has happened yet
-                result = self._distrust(batch[index])
+                ctx = self._sight(fast, batch, index, result.meta) if fast.context else None
+                root, plain = fast.run(message.document, result.meta, ctx)
+            except Exception:  # whatever it is: nothing has happened yet, and the closures know what it means
+                fast.failed()
+                result = message.copy()
             else:
-                return _leave(root, plain, result)
+                return _leave(root, plain and message.plain, result)
+        else:
+            fast.prepare()
         ctx = self._execution(batch, index)
         ctx.meta, ctx.meta_fresh = result.meta, True
-        self._run(ctx, batch[index], follow=False)
+        self._run(ctx, message, follow=False)
         return _finish(ctx, result)
 
-    def _run_fast(
-        self, fast: Generated, batch: Sequence[Message], index: int, meta: dict[str, Value]
-    ) -> tuple[Value, bool]:
-        """Root and whether it is plain. Changes nothing but `meta`; raises anything."""
-        self.runs += 1
-        ctx = None
-        if fast.context:
-            ctx = Execution(self._environment, batch, index, fast.slots)
-            ctx.meta = meta
-        message = batch[index]
-        root, plain = fast.run(message.document, meta, ctx)
-        return root, plain and message.plain
-
-    def _distrust(self, message: Message) -> Message:
-        """Count a message that the generated function gave up; a new message to work on."""
-        self.reruns += 1
-        if self.reruns >= _PATIENCE and self.reruns * _WORTH > self.runs:
-            self.fast = None
-        return message.copy()
+    def _sight(self, fast: Optimist, batch: Sequence[Message], index: int, meta: dict[str, Value]) -> Execution:
+        """What the built-ins that a generated function calls may see."""
+        ctx = Execution(self._environment, batch, index, fast.slots)
+        ctx.meta = meta
+        return ctx
 
     def mutate(self, onto: Message, batch: Sequence[Message], index: int, *, follow: bool = True) -> Message | None:
         """Changes `onto` in place and returns it; None: dropped.
@@ -172,6 +161,24 @@ class Mapping:
         `this` sees the changes; without (`branch.result_map`) it is the document of `batch[index]`. On FailedAssignment the
         assignments before the failing one have been made.
         """
+        fast = self.editing
+        if follow and fast.run is not None:
+            fast.runs += 1
+            try:
+                meta = onto.meta.copy() if fast.metadata else onto.meta
+                start = onto.document
+                root, plain = fast.run(start, meta, self._sight(fast, batch, index, meta) if fast.context else None)
+            except Exception:  # as above
+                fast.failed()
+            else:
+                onto.meta = meta
+                return onto if root is start else _leave(root, plain and onto.plain, onto)
+        elif follow:
+            fast.prepare()
+        return self._mutate(onto, batch, index, follow=follow)
+
+    def _mutate(self, onto: Message, batch: Sequence[Message], index: int, *, follow: bool) -> Message | None:
+        """`mutate` through the closures."""
         ctx = self._execution(batch, index)
         ctx.meta, ctx.meta_fresh = onto.meta, True
         try:
@@ -191,10 +198,7 @@ class Mapping:
 
     def check(self, batch: Sequence[Message], index: int) -> bool:
         """The bool the mapping gives (what `check` fields are); a text that is JSON counts as what it says."""
-        ctx = self._execution(batch, index)
-        ctx.meta = batch[index].meta
-        self._run(ctx, batch[index], follow=False)
-        value = ctx.root
+        value = self._answer(batch, index)
         if type(value) is bool:
             return value
         if value is DELETED:
@@ -209,6 +213,25 @@ class Mapping:
         if type(value) is bool:
             return value
         raise WrongType(value, "bool", origin="mapping")
+
+    def _answer(self, batch: Sequence[Message], index: int) -> Value:
+        """Root for a message that stays as it is."""
+        message, fast = batch[index], self.applying
+        if fast.run is None:
+            fast.prepare()
+        elif not fast.metadata:
+            fast.runs += 1
+            try:
+                ctx = self._sight(fast, batch, index, message.meta) if fast.context else None
+                root, _ = fast.run(message.document, message.meta, ctx)
+            except Exception:  # as above
+                fast.failed()
+            else:
+                return root
+        ctx = self._execution(batch, index)
+        ctx.meta = message.meta
+        self._run(ctx, message, follow=False)
+        return ctx.root
 
     def evaluate(
         self,

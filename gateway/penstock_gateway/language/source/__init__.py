@@ -76,30 +76,35 @@ def _scope(fuel: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def generate(program: Program, fuel: int) -> Generated | None:
-    """The function of a mapping as the processor `mapping` runs it; None: there is none. `fuel`: what a run may spend."""
+def generate(program: Program, fuel: int, *, follow: bool = False) -> Generated | None:
+    """The function of a mapping; None: there is none. `fuel`: what a run may spend.
+
+    `follow`: as the processor `mutation` runs it, where `this` sees what was assigned; else as `mapping`.
+    """
     if program.exact:
         return None
     try:
-        found = _generate(program, fuel, "fuel")
-        return _generate(program, fuel, "ctx.fuel") if found.context else found
+        found = _generate(program, fuel, "fuel", follow=follow)
+        return _generate(program, fuel, "ctx.fuel", follow=follow) if found.context else found
     except (Unfit, EvaluationError, SyntaxError, RecursionError, MemoryError, ValueError, LookupError, OverflowError):
         return None  # no form, or too deep or too large for Python's compiler
 
 
-def _generate(program: Program, fuel: int, purse: str) -> Generated:
+def _generate(program: Program, fuel: int, purse: str, *, follow: bool) -> Generated:
     writer = Writer(_scope(fuel))
-    statements = Statements(writer, purse, "none")
+    statements = Statements(writer, purse, follow=follow)
     for statement in program.statements:
         statements.statement(statement)
         if len(writer.lines) > _MAX_LINES:
             raise Unfit("a mapping of this length")
     calls = statements.calls
-    head = ["def run(this, meta, ctx):", " root = NOTHING", " plain = True"]
+    head = ["def run(this, meta, ctx):", f" root = {'this' if follow else 'NOTHING'}", " plain = True"]
     if calls.fields:
         head += [" if type(this) is not dict:", "  raise Doubt"]
     if purse == "fuel":
         head.append(" fuel = FUEL")
+    if follow:
+        head.append(" replaced = False")
     text = "\n".join([*head, *writer.lines, " return root, plain"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # a literal may stand where only a variable makes sense

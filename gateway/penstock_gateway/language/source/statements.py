@@ -17,11 +17,12 @@ class Statements:
     """Writes the statements of one mapping. Root is `none` (never assigned), `this` (the input), `dict` (known to be an
     object) or `any`; `owned` maps paths to the local names of their containers, () to root's own."""
 
-    def __init__(self, writer: Writer, fuel: str, root: str) -> None:
+    def __init__(self, writer: Writer, fuel: str, *, follow: bool) -> None:
         self.writer = writer
         self.calls = Calls(writer, fuel)
         self.calls.root_read = self._shared
-        self.root = root
+        self.follow = follow
+        self.root = "this" if follow else "none"
         self.owned: dict[tuple[str, ...], str] = {}
         self.metadata = False
 
@@ -39,6 +40,15 @@ class Statements:
             self._meta(statement)
         else:
             self._root(statement)
+            if self.follow:
+                self._followed()
+
+    def _followed(self) -> None:
+        """From here on `this` is the root as it is now, unless root was replaced as a whole; so no part of it may change."""
+        with self.writer.block("if not replaced:"):
+            self.writer.line("this = root")
+        self.owned = {}
+        self.root = "any" if self.root == "this" else self.root
 
     # --- branches -----------------------------------------------------------------------------------------------------
 
@@ -107,7 +117,7 @@ class Statements:
 
     def _root(self, node: Assignment) -> None:
         if isinstance(node.value, Literal) and node.value.value is DELETED and node.path:
-            self._remove(node.path)
+            self._delete(node.path)
             return
         value = self._value(node.value)
         if not value.sentinel:
@@ -116,6 +126,7 @@ class Statements:
         if not node.path:
             with self.writer.block(f"if {value.code} is not NOTHING:"):
                 self.writer.line(f"root = {value.code}")
+                self._replaced()
             self.root, self.owned = "any", {}
             return
         before = (self.root, dict(self.owned))
@@ -131,11 +142,16 @@ class Statements:
     def _assign(self, path: tuple[str, ...], value: Atom) -> None:
         if not path:
             self.writer.line(f"root = {value.code}")
+            self._replaced()
             self.root, self.owned = "this" if value.code == "this" else "dict" if value.kind is dict else "any", {}
             return
         container = self._own(path[:-1])
         self.owned = {owned: name for owned, name in self.owned.items() if owned[: len(path)] != path}
         self.writer.line(f"{container}[{self.writer.literal(path[-1])}] = {value.code}")
+
+    def _replaced(self) -> None:
+        if self.follow:
+            self.writer.line("replaced = True")
 
     def _own(self, path: tuple[str, ...]) -> str:
         """The local name of a container that may be changed in place."""
@@ -173,6 +189,17 @@ class Statements:
         self.root = "dict"
         self.owned = {(): "root"}
         return "root"
+
+    def _delete(self, path: tuple[str, ...]) -> None:
+        """`root.path = deleted()`. A mutation that deletes what is not there leaves the message as it is, byte for byte."""
+        if not self.follow or len(path) > 1 or path[0] in ("-", "*"):
+            self._remove(path)
+            return
+        root = self.root
+        self.calls.fields = self.calls.fields or root == "this"
+        with self.writer.block(f"if type(root) is not dict or {self.writer.literal(path[0])} in root:"):
+            self._remove(path)
+        self.root, self.owned = root, {}
 
     def _remove(self, path: tuple[str, ...]) -> None:
         if len(path) > 2 or "*" in path:
