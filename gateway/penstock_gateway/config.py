@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -23,12 +23,14 @@ RESOURCES = {
     "processor_resources": Kind.PROCESSOR,
     "rate_limit_resources": Kind.RATE_LIMIT,
 }
+_PLACED = {"input_resources": Kind.INPUT, "output_resources": Kind.OUTPUT}
 _ROOT_FIELDS = (
     "input",
     "buffer",
     "pipeline",
     "output",
     *RESOURCES,
+    *_PLACED,
     "logger",
     "metrics",
     "tracer",
@@ -59,6 +61,7 @@ class StreamConfig:
     processors: list[Component] = field(default_factory=list)
     threads: int = -1
     resources: dict[Kind, dict[str, Component]] = field(default_factory=dict)
+    buffer: Component | None = None
     http_address: str = "0.0.0.0:4195"
     http_enabled: bool = True
     log_level: str = "INFO"
@@ -68,7 +71,8 @@ class StreamConfig:
     def components(self) -> Iterator[Component]:
         """Every component, nested ones included."""
         resources = (resource for labelled in self.resources.values() for resource in labelled.values())
-        for top in (self.input, *self.processors, self.output, *resources):
+        buffer = [self.buffer] if self.buffer else []
+        for top in (self.input, *buffer, *self.processors, self.output, *resources):
             yield from walk(top)
 
 
@@ -121,6 +125,9 @@ class _Parser:
         self.problems: list[Problem] = []
         self.labels: dict[str, Path] = {}
         self.count = self.depth = 0
+        self.declared: dict[tuple[Kind, str], tuple[Any, Path]] = {}
+        self.placed: dict[tuple[Kind, str], Component | None] = {}
+        self.placing: set[tuple[Kind, str]] = set()
 
     def fault(self, text: str, path: Path, rule: str = "config") -> None:
         self.problems.append(Problem(text, path, rule=rule))
@@ -135,14 +142,20 @@ class _Parser:
         for name in data:
             if name not in known:
                 self._unknown_root(name, path, known)
-        self._buffer(data.get("buffer"), (*path, "buffer"))
+        buffer = self._buffer(data.get("buffer"), (*path, "buffer"))
+        for name, kind in _PLACED.items():
+            self._declare(data.get(name), kind, (*path, name))
         resources = {kind: self._resources(data.get(name), kind, (*path, name)) for name, kind in RESOURCES.items()}
         source = self._required(data, Kind.INPUT, path)
         threads, processors = self._pipeline(data.get("pipeline"), (*path, "pipeline"))
         sink = self._required(data, Kind.OUTPUT, path)
+        for kind, label in self.declared.keys() - self.placed.keys():  # nobody uses them: only their mistakes count
+            unused = self._place(kind, label, path)
+            if unused is not None:
+                resources.setdefault(kind, {})[label] = unused
         if source is None or sink is None:
             return None
-        stream = StreamConfig(source, sink, processors, threads, resources, bare=self.rules.bare)
+        stream = StreamConfig(source, sink, processors, threads, resources, buffer, bare=self.rules.bare)
         self._bare_settings(stream, data)
         return stream
 
@@ -171,11 +184,39 @@ class _Parser:
             self.fault(str(error), path, "duration")
             return 0.0
 
-    def _buffer(self, data: Any, path: Path) -> None:
+    def _buffer(self, data: Any, path: Path) -> Component | None:
         if data is None or (isinstance(data, dict) and set(data) <= {"none"}):
+            return None
+        return self.component(Kind.BUFFER, data, path)
+
+    def _declare(self, data: Any, kind: Kind, path: Path) -> None:
+        """Resources that are put where a `resource` names them; read there, so that order does not matter."""
+        if data is not None and not isinstance(data, list):
+            self.fault("expected array value", path)
             return
-        names = ", ".join(data) if isinstance(data, dict) else str(data)
-        self.fault(f"buffer {names} is not supported yet: leave the buffer out", path, "not-supported")
+        for n, item in enumerate(data or []):
+            label = item.get("label") if isinstance(item, dict) else None
+            if not isinstance(label, str) or not label:
+                self.fault("the label field for resources must be unique and not empty", (*path, n), "label")
+            elif (kind, label) in self.declared:
+                self.fault(f"label '{label}' collides with a previously defined label", (*path, n, "label"), "label")
+            else:
+                self.declared[kind, label] = (item, (*path, n))
+
+    def _place(self, kind: Kind, label: str, path: Path) -> Component | None:
+        """The input or output resource of that label; None when there is none that can be used."""
+        key = (kind, label)
+        if key not in self.declared:
+            self.fault(f"{kind} resource '{label}' was not found: add it to {kind}_resources", path, "resource")
+            return None
+        if key in self.placing:
+            self.fault(f"{kind} resource '{label}' contains itself", path, "resource")
+            return None
+        if key not in self.placed:
+            self.placing.add(key)
+            self.placed[key] = self.component(kind, *self.declared[key])
+            self.placing.discard(key)
+        return self.placed[key]
 
     def _required(self, data: dict[str, Any], kind: Kind, path: Path) -> Component | None:
         if kind.value not in data:
@@ -250,6 +291,12 @@ class _Parser:
             processors = self._list(data.get("processors", []), Kind.PROCESSOR, (*path, "processors"))
         if config is None:
             return None
+        if spec.name == "resource" and kind in _PLACED.values():
+            found = self._place(kind, getattr(config, "value", ""), (*path, spec.name))
+            if found is None:
+                return None
+            steps = (found.processors, processors) if kind is Kind.INPUT else (processors, found.processors)
+            return replace(found, label=label or found.label, processors=[*steps[0], *steps[1]])
         return Component(spec, config, path, label, processors)
 
     def _infer(self, kind: Kind, data: dict[str, Any], path: Path) -> Spec | None:

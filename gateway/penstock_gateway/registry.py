@@ -260,6 +260,16 @@ class InputGroup(Protocol):
     children: list[Input | PushInput | InputGroup]
 
 
+class Buffer(Input, Protocol):
+    """Stands between inputs and pipeline: what is written to it is acknowledged, and read from it like from any input."""
+
+    async def write(self, batch: Batch) -> None:
+        """Returns when the batch is kept."""
+
+    def end(self) -> None:
+        """No more is written: once all is read, `read` raises EndOfInput."""
+
+
 class PushInput(Protocol):
     """An input that requests come to. It registers routes in `connect` and calls `emit` for each request."""
 

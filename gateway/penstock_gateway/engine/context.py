@@ -175,8 +175,12 @@ class EngineContext:
 
     def raw_input(self, component: Component) -> Input | PushInput | InputGroup:
         """The runtime of an input with its batch policy applied."""
+        built: Input | PushInput | InputGroup = self.batched(component, component.config.build(self.child(component)))
+        return built
+
+    def batched(self, component: Component, built: Any) -> Any:
+        """An input, or a buffer, with the batch policy of its configuration applied."""
         context = self.child(component)
-        built: Input | PushInput | InputGroup = component.config.build(context)
         policy = getattr(component.config, "batching", None)
         if not isinstance(policy, BatchPolicy) or not policy.active:
             return built
@@ -184,7 +188,7 @@ class EngineContext:
             text = f"batching of the input {component.name} is not supported yet: batch at the output"
             raise ConfigError([Problem(text, (*component.path, component.name, "batching"), rule="not-supported")])
         chain = context.processors(policy.processors)
-        return BatchingInput(built, lambda: context.trigger(policy), chain, self.random)  # type: ignore[arg-type]  # narrowed by `read`
+        return BatchingInput(built, lambda: context.trigger(policy), chain, self.random)
 
     def trigger(self, policy: BatchPolicy) -> Trigger:
         """The trigger of a batch policy, its check compiled."""

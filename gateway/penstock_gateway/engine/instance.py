@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from penstock_gateway.config import StreamConfig, leaf_inputs, walk
+from penstock_gateway.engine.buffered import Buffered, Entry
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.context import EngineContext, Surroundings
 from penstock_gateway.engine.mapping_caches import MappingCaches
 from penstock_gateway.engine.pipeline import Pipeline
 from penstock_gateway.engine.sink import Peer, Sink
 from penstock_gateway.engine.source import PushSource, Source
-from penstock_gateway.errors import show_path
-from penstock_gateway.registry import Component, Delivery, Gate, Kind, Slot
+from penstock_gateway.errors import ConfigError, Problem, show_path
+from penstock_gateway.registry import Buffer, Component, Delivery, Gate, Kind, Slot
 
 IO_WORKERS = 8
 """Workers of a pipeline with `threads: -1` whose processors wait for something; one is enough for those that only compute."""
@@ -34,6 +35,9 @@ class Instance:
     config: StreamConfig
     shared: Surroundings
     sources: list[Source | PushSource] = field(default_factory=list)
+    buffered: Buffered | None = None
+    behind: Source | None = None
+    """Reads the buffer, where the stream has one."""
     sink: Sink = field(init=False)
     chain: Chain = field(init=False)
     pipeline: Pipeline = field(init=False)
@@ -51,8 +55,9 @@ class Instance:
         self.sink = context.sink(self.config.output)
         self.chain = context.chain(self.config.processors)
         self.pipeline = Pipeline(self.chain, self.sink, _threads(self.config))
-        entry = self._add_buffer(context, self.config.buffer) if self.config.buffer else self.pipeline
-        self._add_source(context, self.config.input, [], entry)
+        if self.config.buffer:
+            self.buffered = self._add_buffer(context, self.config.buffer)
+        self._add_source(context, self.config.input, [], self.buffered or self.pipeline)
 
     def _add_buffer(self, context: EngineContext, component: Component) -> Buffered:
         """The buffer of the stream, read by a source of its own; the inputs write to what is returned."""
@@ -67,9 +72,7 @@ class Instance:
         self.behind = Source(read, context.chain([]), self.pipeline, counters, peer)
         return Buffered(buffer)
 
-    def _add_source(
-        self, context: EngineContext, component: Component, above: list[Component], entry: Entry
-    ) -> None:
+    def _add_source(self, context: EngineContext, component: Component, above: list[Component], entry: Entry) -> None:
         built: Any = context.raw_input(component)
         children = getattr(built, "children", None)
         if children is not None:
@@ -137,11 +140,15 @@ class Instance:
 
     async def _run(self) -> None:
         runs = [asyncio.create_task(source.run()) for source in self.sources]
+        reading = [asyncio.create_task(self.behind.run())] if self.behind is not None else []
         try:
             await asyncio.gather(*runs)
+            if self.buffered is not None:
+                self.buffered.buffer.end()
+                await asyncio.gather(*reading)
             self.sink.flush()
         finally:
-            for run in runs:
+            for run in (*runs, *reading):
                 run.cancel()
         self.ended.set()
 
@@ -160,6 +167,7 @@ class Instance:
                 await asyncio.wait({self._task})
         parts: list[Closes] = [
             *self.sources,
+            *([self.behind] if self.behind is not None else []),
             self.chain,
             *reversed(self.shared.sinks),
             *reversed(self.shared.built.values()),

@@ -69,6 +69,10 @@ class Pipeline:
             errors = [*await _gather(writes), *errors]
         return _refusal(errors, batch) if errors else None
 
+    def flush(self) -> None:
+        """An input has ended: incomplete batches of the output go on."""
+        self.sink.flush()
+
 
 async def _gather(writes: list[tuple[Batch, asyncio.Task[None]]]) -> list[tuple[Batch, PenstockError]]:
     errors = []

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from penstock_gateway.engine.backoff import Backoff, replay_pause
+from penstock_gateway.engine.buffered import Entry
 from penstock_gateway.engine.chain import Chain
-from penstock_gateway.engine.pipeline import Pipeline, Refusal
+from penstock_gateway.engine.pipeline import Refusal
 from penstock_gateway.engine.sink import Peer
 from penstock_gateway.errors import ConfigError, EndOfInput, NotConnected, PenstockError, Rejected, Stopping
 from penstock_gateway.message import Batch
@@ -24,7 +25,7 @@ class Source:
 
     input: Input
     chain: Chain
-    pipeline: Pipeline
+    pipeline: Entry
     counters: InputCounters
     peer: Peer
     complete: Complete | None = None
@@ -51,7 +52,7 @@ class Source:
                 self._lost(error)
                 await self._pause(backoff)
             except EndOfInput:
-                self.pipeline.sink.flush()
+                self.pipeline.flush()
                 break
             except Exception:  # the loop must survive whatever a component does
                 self.peer.log.exception("input %s failed and is started again", self.peer.name)
@@ -202,7 +203,7 @@ class PushSource:
 
     input: PushInput
     chain: Chain
-    pipeline: Pipeline
+    pipeline: Entry
     counters: InputCounters
     peer: Peer
     fault: str = "not connected yet"
