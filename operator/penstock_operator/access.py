@@ -15,7 +15,7 @@ from penstock_operator.resources.documents import Key, Name, Policy, StreamAPI
 from penstock_operator.resources.fields import AllowedKeys, Rate
 from penstock_operator.resources.policy import Limits, Target
 from penstock_operator.resources.streamapi import AccessPart
-from penstock_operator.world import CREDENTIAL_TYPE, REFUSED_TYPES, USABLE_BY, Secret, World, policies_of
+from penstock_operator.world import CREDENTIAL_TYPE, REFUSED_TYPES, USABLE_BY, Secret, World, absent, policies_of
 
 VERSION = 1
 SHARD_LIMIT = 3_000
@@ -155,7 +155,7 @@ def _generated(world: World, key: Key) -> Credentials:
 def _referenced(world: World, key: Key, name: Name, entry_name: str, now: float) -> Credentials:
     secret = world.secrets.get(name)
     if secret is None:
-        return Credentials(reason="SecretNotFound", message=f"Secret {name.name} does not exist")
+        return Credentials(reason="SecretNotFound", message=absent(world, "Secret", name.name))
     refusal = refusal_of(secret, "key", world.settings.labelled_secrets)
     if refusal:
         return Credentials(reason="RefNotPermitted", message=refusal)

@@ -15,7 +15,7 @@ from penstock_gateway.errors import Problem
 from penstock_operator import access, render
 from penstock_operator.resources.documents import Key, Name, Policy, StreamAPI
 from penstock_operator.resources.streamapi import check_path
-from penstock_operator.world import World
+from penstock_operator.world import World, absent
 
 R = TypeVar("R")
 SHOWN = 5
@@ -160,7 +160,7 @@ def _secrets_may_be_read(world: World, api: StreamAPI) -> Finding | None:
     for name, entries in render.secret_references(api):
         secret = world.secrets.get(name)
         if secret is None:
-            return Finding("SecretNotFound", f"Secret {name.name} does not exist")
+            return Finding("SecretNotFound", absent(world, "Secret", name.name))
         refusal = access.refusal_of(secret, "stream-api", world.settings.labelled_secrets)
         if refusal:
             return Finding("RefNotPermitted", refusal)

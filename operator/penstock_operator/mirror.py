@@ -151,6 +151,8 @@ class Mirror:
         if _is_credential(document):
             self.store.observe(document)
             return self._around_credential(name, document)
+        if kind == "Namespace" and before == (document["metadata"].get("labels") or {}):
+            return set()
         refs = set() if before is None else self.store.affected(ref)
         self.store.observe(document)
         return refs | self.store.affected(ref)
@@ -191,7 +193,7 @@ class Mirror:
             "Secret": world.secrets,
             "ConfigMap": world.config_maps,
         }
-        return tables[ref.kind].get(ref.name) if ref.kind in tables else ref
+        return tables[ref.kind].get(ref.name) if ref.kind in tables else world.namespaces.get(ref.name.name)
 
     def _take_pod(self, name: Name, document: Mapping[str, Any]) -> set[Ref]:
         pod = _pod(name, document)

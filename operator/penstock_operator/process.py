@@ -57,7 +57,9 @@ async def _work(settings: Settings, lease: LeaseThread, stack: contextlib.AsyncE
     stack.push_async_callback(cluster.close)
     session = await stack.enter_async_context(aiohttp.ClientSession())
     labelled = settings.labelled_secrets
-    mirror = Mirror(world.Store(world.Settings(labelled_secrets=labelled)), world.USABLE_BY if labelled else "")
+    mirror = Mirror(
+        world.Store(world.Settings(labelled_secrets=labelled, labelled_only=True)), world.USABLE_BY if labelled else ""
+    )
     queue: WorkQueue[Ref] = WorkQueue(time.time, random.random)
     compiler = Compiler()
     stack.callback(compiler.close)

@@ -16,7 +16,7 @@ from penstock_gateway.errors import ConfigError, Path, Problem
 from penstock_operator import keys, quantities
 from penstock_operator.resources.documents import Name, StreamAPI
 from penstock_operator.resources.streamapi import Delivery, Stream
-from penstock_operator.world import Compiled, World
+from penstock_operator.world import Compiled, World, absent
 
 VERSION = 1
 LARGEST = 512 * 1024
@@ -138,7 +138,7 @@ def missing_config_maps(world: World, api: StreamAPI) -> Iterator[Missing]:
     for name, entries in wanted:
         there = world.config_maps.get(Name(namespace, name))
         if there is None:
-            yield Missing("ConfigMapNotFound", f"ConfigMap {name} does not exist")
+            yield Missing("ConfigMapNotFound", absent(world, "ConfigMap", name))
             continue
         for entry in entries:
             if entry not in there:

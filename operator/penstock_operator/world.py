@@ -94,6 +94,8 @@ class Settings:
 
     shared_port: bool = False
     labelled_secrets: bool = True
+    labelled_only: bool = False
+    """Whether Secrets and ConfigMaps without the label `penstock.dev/usable-by` are not even seen (a cluster)."""
     base_url: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Overrides variables of that name in every StreamAPI (local mode's `BROKERS`)."""
@@ -136,6 +138,13 @@ class World:
             for policy in policies_of(key):
                 found.setdefault(policy, []).append(key)
         return {policy: tuple(sorted(those, key=lambda it: it.meta.age_key)) for policy, those in found.items()}
+
+
+def absent(world: World, kind: str, name: str) -> str:
+    """What to say of a ConfigMap or Secret that is not known."""
+    unseen = world.settings.labelled_only and (kind == "ConfigMap" or world.settings.labelled_secrets)
+    hint = f", or lacks the label {USABLE_BY}" if unseen else ""
+    return f"{kind} {name} does not exist{hint}"
 
 
 def policies_of(key: Key) -> tuple[Name, ...]:
