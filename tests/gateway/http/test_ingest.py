@@ -416,3 +416,18 @@ async def test_defaults_nobody_asked_for_are_in_nobody_s_way(site: Open) -> None
         await socket.send_str("hi")
         with pytest.raises(TimeoutError):
             await socket.receive(0.3)
+
+
+async def test_a_rate_limit_of_the_configuration(site: Open) -> None:
+    """Beyond it requests get 429 before their body is read; frames of a socket wait, and their client is told."""
+    limited = stream("in", source(rate_limit="rl", ws_rate_limit_message="slow down"), {"sync_response": {}})
+    limited["config"]["rate_limit_resources"] = [{"label": "rl", "local": {"count": 1, "interval": "1h"}}]
+    gate = await site(apis=[api_of("orders", limited)])
+    assert (await gate.post("/orders/in"))[0] == 200
+    status, headers, body = await gate.post("/orders/in")
+    assert (status, body) == (429, b"Too Many Requests\n")
+    assert 3500 <= int(headers["Retry-After"]) <= 3600
+    socket, _ = await Socket.open(gate, "/orders/in/ws")
+    socket.send(b"a")
+    assert await socket.frame() == (2, b"slow down")
+    socket.writer.close()

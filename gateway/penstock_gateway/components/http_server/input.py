@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from penstock_gateway.components.http_server import requests
 from penstock_gateway.components.http_server.fields import CorsFields, Expression, OwnAddress, PathText, TlsFile
 from penstock_gateway.components.http_server.formats import OCTETS, FormatError
 from penstock_gateway.components.http_server.requests import Answers, MetadataFilter, refusal
-from penstock_gateway.errors import Rejected, Stopping
+from penstock_gateway.errors import PenstockError, Rejected, Stopping
 from penstock_gateway.message import Message, Reply
 from penstock_gateway.registry import (
     Channel,
@@ -24,6 +23,8 @@ from penstock_gateway.registry import (
     Interpolated,
     Kind,
     PushInput,
+    RateLimit,
+    RateLimitLabel,
     Request,
     Response,
     Route,
@@ -33,15 +34,6 @@ from penstock_gateway.units import Duration
 
 _QUICK_TRIES = 3
 _PAUSE = 1.0
-
-
-def _no_rate_limit(label: str) -> str:
-    if label:
-        raise ValueError("rate limit resources are not supported: use the limits of a StreamAPI or a Policy")
-    return label
-
-
-RateLimit = Annotated[str, AfterValidator(_no_rate_limit)]
 
 
 class MetadataHeaders(BaseModel):
@@ -77,10 +69,10 @@ class HttpServerInput(Config):
     )
     ws_path: PathText = Field("/post/ws", description="Where WebSockets come in.")
     ws_welcome_message: str = Field("", description="Sent first on a new WebSocket.")
-    ws_rate_limit_message: str = Field("", description="Sent when the rate limit refuses a message.")
+    ws_rate_limit_message: str = Field("", description="Sent when the rate limit holds a message back.")
     allowed_verbs: list[str] = Field(["POST"], description="Methods that are accepted.", min_length=1)
     timeout: Duration = Field(5.0, description="How long a request waits for its batch to be settled.")
-    rate_limit: RateLimit = Field("", description="A rate limit resource; not supported yet.")
+    rate_limit: RateLimitLabel = Field("", description="Label of a rate limit resource; beyond it requests get 429.")
     cert_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
     key_file: TlsFile = Field("", description="Not supported: TLS ends in front of the gateway.")
     cors: CorsFields = Field(CorsFields(), description="Which web pages may call.")
@@ -88,7 +80,8 @@ class HttpServerInput(Config):
 
     def build(self, context: Context) -> PushInput:
         """Compile the answer's texts."""
-        return HttpServer(self, self._answers(context), self.cors.cors(), context)
+        limit = context.rate_limit(self.rate_limit) if self.rate_limit else None
+        return HttpServer(self, self._answers(context), self.cors.cors(), limit, context)
 
     def _answers(self, context: Context) -> Answers:
         fields = self.sync_response
@@ -102,7 +95,15 @@ class HttpServerInput(Config):
 class HttpServer:
     """The runtime: registers its routes, and runs one batch per request."""
 
-    def __init__(self, config: HttpServerInput, answers: Answers, cors: Cors | None, context: Context) -> None:
+    def __init__(
+        self,
+        config: HttpServerInput,
+        answers: Answers,
+        cors: Cors | None,
+        limit: RateLimit | None,
+        context: Context,
+    ) -> None:
+        self._limit = limit
         self._config, self._answers, self._cors, self._context = config, answers, cors, context
         self._removers: list[Callable[[], None]] = []
         self._under_way: set[asyncio.Task[None]] = set()
@@ -134,6 +135,16 @@ class HttpServer:
 
     async def respond(self, request: Request) -> Response:
         """Run a request's batch and answer it. After the timeout the batch goes on without it."""
+        if self._limit is not None:
+            try:
+                pause = await self._limit.access()
+            except PenstockError as error:
+                self._context.log.error("the rate limit could not be asked: %s", error)
+                return refusal(502, "Server error")
+            if pause > 0:
+                refused = refusal(429, "Too Many Requests")
+                refused.headers.append(("Retry-After", str(int(pause))))
+                return refused
         reply = Reply()
         body = await request.body()
         try:
@@ -173,7 +184,24 @@ class HttpServer:
         except Stopping:
             return
 
+    async def _admitted(self, channel: Channel) -> None:
+        """Hold a frame back while the rate limit says so; the client is told once."""
+        told = not self._config.ws_rate_limit_message
+        while self._limit is not None and not channel.gone:
+            try:
+                pause = await self._limit.access()
+            except PenstockError as error:
+                self._context.log.error("the rate limit could not be asked: %s", error)
+                pause = _PAUSE
+            if pause <= 0:
+                return
+            if not told:
+                told = True
+                await channel.send(self._config.ws_rate_limit_message.encode(), text=False)
+            await asyncio.sleep(pause)
+
     async def _take(self, channel: Channel, data: bytes, meta: dict[str, object]) -> None:
+        await self._admitted(channel)
         tries = 0
         while True:
             reply = Reply()
