@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from testbed import cgroups
-from testbed.cluster import Cluster, Failed, cluster
+from testbed.cluster import Cluster, Failed, cluster, sweep
 from testbed.cluster_kafka import kafka
 from testbed.images import ROOT, name_of
 
@@ -162,3 +166,24 @@ def test_two_clusters_do_not_meet_and_leave_nothing(shared_cluster: Cluster) -> 
     assert not Path(f"/proc/{first}").exists()
     assert not [group for root in cgroups.hierarchies() for group in root.glob(f"{other.name}*")]
     assert folder.name not in Path("/proc/self/mounts").read_text()
+
+
+def test_a_cluster_ends_with_the_process_that_was_killed(shared_cluster: Cluster) -> None:
+    """SIGKILL of the test's own process: everything inside ends at once; files and groups go with the next cluster's start."""
+    program = "from testbed.cluster import Cluster; it = Cluster(); it.start([]); print(it.inside.pid, it.folder, flush=True); input()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    victim = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    with victim:
+        assert victim.stdout
+        first, folder = victim.stdout.readline().split()
+        victim.kill()
+        victim.wait()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{first}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)  # a poll: a process that is nobody's child tells nobody when it ends
+    sweep()
+    assert not Path(folder).exists()
+    assert not [group for root in cgroups.hierarchies() for group in root.glob(f"{cgroups.PREFIX}{victim.pid}-*")]

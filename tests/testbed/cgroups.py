@@ -40,12 +40,17 @@ def remove(name: str, deadline: float = 5.0) -> None:
 
 
 def sweep() -> None:
-    """Remove what clusters left whose process was killed: the number in the name is its process id."""
+    """Remove what clusters left whose process was killed."""
     for root in hierarchies():
         for group in root.glob(f"{PREFIX}*"):
-            owner = group.name.removeprefix(PREFIX).split("-")[0]
-            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            if not owned(group.name):
                 _gone(group)
+
+
+def owned(name: str) -> bool:
+    """Whether the process that made this still lives."""
+    owner = name.removeprefix(PREFIX).split("-")[0]
+    return not owner.isdigit() or Path(f"/proc/{owner}").exists()
 
 
 def _gone(group: Path) -> bool:

@@ -27,5 +27,7 @@ def install(it: Cluster, *options: str, tag: str = "test", helm: str = "helm", w
         it.run(command, timeout=150)
     except Failed as reason:
         events = it.kubectl("get", "pods,events", "-n", NAMESPACE, check=False)
-        log = it.run(["kubectl", "logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=penstock", "--tail=40"], check=False)
+        log = it.run(
+            ["kubectl", "logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=penstock", "--tail=40"], check=False
+        )
         raise Failed(f"{reason}\n{events}\n{log.stdout}{log.stderr}") from None

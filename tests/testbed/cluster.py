@@ -98,7 +98,7 @@ class Cluster:
         """Seconds after the start until: api (answers), node (ready), images (imported), dns (answers)."""
         self._started = time.monotonic()
         self._write()
-        cgroups.sweep()
+        sweep()
         cgroups.create(self.name)
         try:
             self.inside = Namespaces(self.folder)
@@ -297,6 +297,14 @@ class Cluster:
             binaries.say(f"the logs are in {self.folder / 'logs'}")
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Remove what is left of clusters whose process was killed; their processes ended with it. Its id is in the name."""
+    cgroups.sweep()
+    for folder in Path(tempfile.gettempdir()).glob(f"{cgroups.PREFIX}*"):
+        if not cgroups.owned(folder.name) and not os.environ.get("PENSTOCK_KEEP"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare() -> list[Path]:

@@ -31,6 +31,8 @@ PAUSE = "localhost/pause:1"
 TARGETS = ("operator", "gateway")
 SOURCES = ("Dockerfile", "LICENSE", "README.md", "pyproject.toml", "requirements.lock", "crds", "gateway", "operator")
 BUILD_DEADLINE = 900.0
+MANY_LAYERS = 150
+"""A build of everything leaves about forty."""
 
 
 class Broken(Exception):
@@ -132,7 +134,21 @@ def product(source: Path = ROOT, tag: str = "test") -> dict[str, Path]:
                 if not archive.exists():
                     _build(Path(work), name_of(target, tag), target, archive)
         say(f"built the images in {time.monotonic() - started:.0f} s")
+        _tidy()
     return archives
+
+
+def _tidy() -> None:
+    """Forget what nobody will ask for again: contexts of killed builds, old wheels, layers of old builds once they are many."""
+    for context in cache().glob("context-*"):
+        shutil.rmtree(context, ignore_errors=True)
+    folders = sorted(cache().glob("wheels-*"), key=lambda folder: folder.stat().st_mtime)
+    for old in folders[:-3]:
+        shutil.rmtree(old, ignore_errors=True)
+    if len(_buildah("images", "--all", "--quiet").stdout.split()) > MANY_LAYERS:
+        say("forgetting the layers of old builds")
+        _buildah("rm", "--all")
+        _buildah("rmi", "--prune", "--force")
 
 
 def _build(context: Path, name: str, target: str, archive: Path) -> None:
