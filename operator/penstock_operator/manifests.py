@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock_operator import render
+from penstock_operator import access, render
 from penstock_operator.resources.documents import API_VERSION, Key, Name, StreamAPI
 from penstock_operator.world import CREDENTIAL_TYPE, ISSUED, MANAGED_BY, OPERATOR, USABLE_BY, World
 
@@ -333,11 +333,28 @@ class Children:
     budget: Object | None
 
 
-def children(world: World, api: StreamAPI, apply: Iterable[Any], create: Iterable[str], style: Style) -> Children:
-    """The children of an API for the documents (`plan.Document`) and the create-once paths of its plan."""
+def mounted_shards(document: Mapping[str, Any]) -> int:
+    """How many key shards the pods of a gateway's Deployment mount."""
+    volumes = (((document.get("spec") or {}).get("template") or {}).get("spec") or {}).get("volumes") or ()
+    sources = [source for volume in volumes for source in (volume.get("projected") or {}).get("sources") or ()]
+    start = str((document["metadata"].get("labels") or {}).get(API_LABEL, "")) + "-keys-"
+    return sum(str((source.get("secret") or {}).get("name", "")).startswith(start) for source in sources)
+
+
+def _shards(documents: Sequence[Any], mounted: int) -> int:
+    """Sixteen are mounted long before there are sixteen, so that no pod misses one when the keys are spread; and for ever after."""
+    records = sum(len(it.body["keys"]) for it in documents if it.kind == "keys")
+    return SHARDED if mounted >= SHARDED or records > access.SHARD_LIMIT // 2 else SINGLE
+
+
+def children(
+    world: World, api: StreamAPI, apply: Iterable[Any], create: Iterable[str], style: Style, mounted: int = 0
+) -> Children:
+    """The children of an API for the documents (`plan.Document`) and the create-once paths of its plan; `mounted`: key shards that its
+    pods mount already."""
     documents = list(apply)
     hot = [secret(api, it.path, it.body) for it in documents if it.kind != "pipeline"]
-    shards = SHARDED if sum(it.kind == "keys" for it in documents) > SINGLE else SINGLE
+    shards = _shards(documents, mounted)
     once = {secret_name(api.meta.name, path): path for path in create}
     cold: list[Object] = [service_account(api), service(api)]
     pipeline = next((it.body for it in documents if it.kind == "pipeline"), None)

@@ -43,6 +43,8 @@ class Child:
     version: str
     deleting: bool
     created: str
+    shards: int
+    """Of a Deployment: key shards that its pods mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,7 @@ def _child(kind: str, name: Name, document: Mapping[str, Any]) -> Child:
         str(meta.get("resourceVersion") or ""),
         "deletionTimestamp" in meta,
         str(meta.get("creationTimestamp") or ""),
+        manifests.mounted_shards(document) if kind == "Deployment" else 0,
     )
 
 

@@ -228,7 +228,10 @@ class Reconciler:
 
     async def _children(self, api: StreamAPI, done: plan.Plan) -> None:
         name = api.meta.name
-        wanted = manifests.children(self.mirror.store.snapshot(), api, done.apply, done.create, self.style)
+        deployed = self.mirror.child("Deployment", Name(name.namespace, manifests.gateway_name(name)))
+        mounted = deployed.shards if deployed is not None else 0
+        world = self.mirror.store.snapshot()
+        wanted = manifests.children(world, api, done.apply, done.create, self.style, mounted)
         for secret, path in wanted.once.items():
             await self._once(api, secret, path)
         wrote = [await self._ensure(api, body) for body in wanted.hot]

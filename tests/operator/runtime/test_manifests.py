@@ -173,6 +173,16 @@ async def test_above_the_limit_the_keys_are_in_sixteen_secrets(rig: Rig, monkeyp
     await rig.settle(10.0)
     assert {name for name in rig.cluster.of("Secret") if name.startswith("orders-keys-")} == {"orders-keys-0"}
     assert len(rig.records()) == 2
+    assert manifests.mounted_shards(rig.cluster.of("Deployment")["orders-gateway"]) == manifests.SHARDED
+
+
+async def test_pods_mount_sixteen_shards_before_there_are_any(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the day the keys are spread no running pod misses one."""
+    monkeypatch.setattr(access, "SHARD_LIMIT", 2)
+    rig.cluster.edit("StreamAPI", Name("default", "orders"), lambda it: it["spec"].update(displayName="again"))
+    await rig.settle(10.0)
+    assert manifests.mounted_shards(rig.cluster.of("Deployment")["orders-gateway"]) == manifests.SHARDED
+    assert {name for name in rig.cluster.of("Secret") if name.startswith("orders-keys-")} == {"orders-keys-0"}
 
 
 def test_the_same_document_always_gives_the_same_text() -> None:
