@@ -135,7 +135,7 @@ def _json_documents(message: Message) -> Iterator[Message]:
 
 def _csv(delimiter: str) -> Split:
     def split(message: Message) -> Iterator[Message]:
-        records = read_records(message.raw.decode("utf-8", "surrogateescape"), delimiter)
+        records = read_records(message.raw.decode("utf-8", "replace"), delimiter)
         if not records:
             raise MessageFault("EOF")
         for record in records[1:]:
