@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import datetime
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -412,6 +412,10 @@ class Reconciler:
             self._observe(await self.cluster.apply_status(body))
         except Absent:
             self.enqueue(self.mirror.lost(ref.kind, ref.name))
+            return None
+        if isinstance(resource, StreamAPI):
+            for event in _turns(resource.meta.status, done.status):
+                await self._tell(resource, event)
         return None
 
     async def _tell(self, resource: Key | StreamAPI, event: plan.Event) -> None:
@@ -436,6 +440,19 @@ class Reconciler:
             await self.cluster.create(body)
         except ClusterError as error:
             _log.warning("an Event could not be written: %s", error)
+
+
+def _turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[plan.Event]:
+    """What is worth an Event: an API is refused, or it begins to work."""
+    old = {it["type"]: it["status"] for it in before.get("conditions", ())}
+    for condition in after["conditions"]:
+        if old.get(condition["type"]) == condition["status"]:
+            continue
+        match condition["type"], condition["status"]:
+            case "Accepted", "False":
+                yield plan.Event("Warning", condition["reason"], condition["message"])
+            case "Ready", "True":
+                yield plan.Event("Normal", condition["reason"], condition["message"])
 
 
 def _without_counts(shown: Mapping[str, Any]) -> dict[str, Any]:

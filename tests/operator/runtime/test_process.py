@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -141,7 +143,10 @@ async def test_a_configuration_is_compiled_elsewhere_within_a_limit(tmp_path: Pa
     try:
         compiled = await asyncio.to_thread(compiler._ask, good, {})
         assert compiled == compiling.compile_stream(good, {})
-        compiler._limit = 0.0
+        assert compiler._process is not None
+        assert compiler._process.pid is not None
+        os.kill(compiler._process.pid, signal.SIGSTOP)  # as if it were busy for ever
+        compiler._limit = 0.1
         (problem,) = (await asyncio.to_thread(compiler._ask, good, {})).problems
         assert "takes longer" in problem.text
         compiler._limit = 30.0
