@@ -156,6 +156,7 @@ class Spec:
     shape: Literal["1:1", "1:n", "n:m"] = "1:1"
     state: Literal["none", "process", "external"] = "none"
     effects: Literal["none", "external"] = "none"
+    waits: bool = False  # a processor that waits for something: several workers pay off
     clients: bool = False  # an output whose peer is a client of the gateway (http_server)
     status: Literal["stable", "beta", "experimental", "deprecated"] = "stable"
     examples: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from penstock_gateway.per_message import MessageFault, marked, with_raw
 from penstock_gateway.registry import Cache, CacheLabel, Config, Context, Interpolated, Kind, Processor, component
 
 
-@component("cache", Kind.PROCESSOR, summary="Reads or writes a key of a cache.", state="process", effects="external")
+@component("cache", Kind.PROCESSOR, summary="Reads or writes a key of a cache.", state="process", waits=True)
 class CacheStep(Config):
     """Fields as Bento's."""
 

@@ -27,7 +27,14 @@ _FORM = 1
 """Version of what is written: `[1, [[body, metadata], …]]` as MessagePack."""
 
 
-@component("cached", Kind.PROCESSOR, summary="Remembers what processors made of a key.", state="process", shape="1:n")
+@component(
+    "cached",
+    Kind.PROCESSOR,
+    summary="Remembers what processors made of a key.",
+    state="process",
+    shape="1:n",
+    waits=True,
+)
 class Cached(Config):
     """Fields as Bento's."""
 

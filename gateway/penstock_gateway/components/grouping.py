@@ -10,7 +10,7 @@ from penstock_gateway.message import Batch
 from penstock_gateway.registry import Config, Context, Kind, Processor, ProcessorSlot, component
 
 
-@component("processors", Kind.PROCESSOR, summary="Runs a list of processors as one.", shape="n:m", bare=True)
+@component("processors", Kind.PROCESSOR, summary="Runs a list of processors as one.", bare=True)
 class Processors(Config):
     """The list of processors is the whole configuration."""
 

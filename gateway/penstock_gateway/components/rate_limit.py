@@ -13,9 +13,7 @@ from penstock_gateway.registry import Config, Context, Kind, Processor, RateLimi
 _AFTER_FAILURE = 1.0
 
 
-@component(
-    "rate_limit", Kind.PROCESSOR, summary="Waits until a rate limit lets each message through.", effects="external"
-)
+@component("rate_limit", Kind.PROCESSOR, summary="Waits until a rate limit lets each message through.", waits=True)
 class RateLimitStep(Config):
     """Fields as Bento's."""
 

@@ -8,7 +8,7 @@ from penstock_gateway.message import Batch
 from penstock_gateway.registry import Config, Context, Kind, Processor, ProcessorLabel, component
 
 
-@component("resource", Kind.PROCESSOR, summary="Runs a processor resource.", shape="n:m", bare=True)
+@component("resource", Kind.PROCESSOR, summary="Runs a processor resource.", bare=True)
 class Resource(Config):
     """The label is the whole configuration."""
 

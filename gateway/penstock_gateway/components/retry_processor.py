@@ -23,7 +23,7 @@ class RetryPauses(BaseModel):
     max_elapsed_time: Duration = Field(60.0, description="When to give up; 0s = never.")
 
 
-@component("retry", Kind.PROCESSOR, summary="Runs processors until they succeed.", effects="external")
+@component("retry", Kind.PROCESSOR, summary="Runs processors until they succeed.", waits=True)
 class Retry(Config):
     """Fields as Bento's."""
 

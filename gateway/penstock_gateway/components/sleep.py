@@ -12,7 +12,7 @@ from penstock_gateway.registry import Config, Context, Interpolated, Kind, Proce
 from penstock_gateway.units import parse_duration
 
 
-@component("sleep", Kind.PROCESSOR, summary="Waits a time for each message of a batch.", effects="external")
+@component("sleep", Kind.PROCESSOR, summary="Waits a time for each message of a batch.", waits=True)
 class Sleep(Config):
     """Fields as Bento's."""
 

@@ -11,7 +11,7 @@ from penstock_gateway.message import Batch
 from penstock_gateway.registry import Config, Context, Kind, Processor, ProcessorSlot, QueryText, component
 
 
-@component("while", Kind.PROCESSOR, summary="Repeats processors on a batch while a check is true.", shape="n:m")
+@component("while", Kind.PROCESSOR, summary="Repeats processors on a batch while a check is true.")
 class While(Config):
     """Fields as Bento's."""
 

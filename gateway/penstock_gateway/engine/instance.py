@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from penstock_gateway.config import StreamConfig, leaf_inputs, walk
+from penstock_gateway.config import StreamConfig, leaf_inputs
 from penstock_gateway.engine.buffered import Buffered, Entry
 from penstock_gateway.engine.chain import Chain
 from penstock_gateway.engine.context import EngineContext, Surroundings
@@ -201,9 +201,8 @@ def _threads(config: StreamConfig) -> int:
     if config.threads > 0:
         return config.threads
     waits = any(
-        component.spec.effects == "external" or component.spec.state == "external"
-        for top in config.processors
-        for component in walk(top)
+        component.spec.waits or component.spec.effects == "external" or component.spec.state == "external"
+        for component in config.components()
         if component.spec.kind is Kind.PROCESSOR
     )
     return IO_WORKERS if waits else 1
