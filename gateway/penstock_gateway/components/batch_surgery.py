@@ -11,7 +11,10 @@ from penstock_gateway.registry import Config, Context, Interpolated, Kind, Proce
 
 
 @component(
-    "bounds_check", Kind.PROCESSOR, summary="Drops batches with too few, too many, too small or too large messages."
+    "bounds_check",
+    Kind.PROCESSOR,
+    summary="Drops batches with too few, too many, too small or too large messages.",
+    shape="1:n",
 )
 class BoundsCheck(Config):
     """Fields as Bento's; sizes in bytes."""

@@ -21,7 +21,7 @@ _PREAMBLE = 'def env: {}; def modulemeta: error("modules are not available"); {}
 """The query sees neither the process's environment nor its files; inside of brackets nothing can be included."""
 
 
-@component("jq", Kind.PROCESSOR, summary="Asks each document with a jq query (extra `jq`).")
+@component("jq", Kind.PROCESSOR, summary="Asks each document with a jq query (extra `jq`).", shape="1:n")
 class Jq(Config):
     """Fields as Bento's."""
 
