@@ -51,9 +51,9 @@ def build_cache(clock: Callable[[], float], *resources: dict[str, Any]) -> Cache
 
 
 async def run_to_the_end(folder: Path, **parts: Any) -> list[Any]:
-    """What a stream with these parts has written when it has ended: each batch as a list of bodies."""
+    """What a stream with these parts has written when it has ended: each batch as a list of bodies, JSON as values."""
     out = folder / "out.jsonl"
-    processors = [{"archive": {"format": "json_array"}}]
+    processors = [{"mapping": "root.body = content().string()"}, {"archive": {"format": "json_array"}}]
     output = {"file": {"path": str(out)}, "processors": processors}
     pipeline = {"threads": 1, "processors": parts.pop("processors", [])}
     instance = Instance(
@@ -62,4 +62,12 @@ async def run_to_the_end(folder: Path, **parts: Any) -> list[Any]:
     await instance.start()
     await asyncio.wait_for(instance.ended.wait(), 20)
     await instance.stop()
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    lines = out.read_text().splitlines() if out.exists() else []
+    return [[_value(message["body"]) for message in json.loads(line)] for line in lines]
+
+
+def _value(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
