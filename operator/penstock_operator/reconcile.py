@@ -24,7 +24,7 @@ from penstock_operator.world import CREDENTIAL_TYPE, NEEDED, Ref
 
 SOON = 0.2
 """Seconds after which a plan that was overtaken is made again."""
-REST, REST_MOST = 4.0, 0.5
+REST, REST_MOST = 2.0, 0.2
 """An API rests for so many times as long as its plan took, at most so many seconds: a thousand new keys make few plans of it."""
 COUNTS = ("keys", "targets", "replicas")
 COUNTS_EVERY = 10.0

@@ -38,6 +38,8 @@ def operated(shared_cluster: Cluster) -> Iterator[Cluster]:
         took = time.monotonic() - began
         print(f"samples ready after {took:.1f} s")
         assert took < 30.0 * 3
+        roomy = {"spec": {"limits": {"rate": {"requests": 10000, "window": "1s"}, "quota": None, "connections": 100}}}
+        shared_cluster.kubectl("patch", "policy", "gold", "--type=merge", "-p", json.dumps(roomy))
         yield shared_cluster
         shared_cluster.kubectl("delete", KINDS, "--all", "--ignore-not-found")
 
@@ -160,7 +162,6 @@ def test_a_policy_takes_effect_without_a_restart(operated: Cluster) -> None:
     print(f"policy in force after {took:.2f} s")
     assert not reader.ended.is_set()
     assert operated.kubectl("get", "pods", "-l", "penstock.dev/stream-api=orders", "-o", "name") == pods
-    operated.kubectl("apply", "-f", str(SAMPLES / "policies.yaml"))
 
 
 @pytest.mark.parametrize(
