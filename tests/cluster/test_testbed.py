@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cluster.parts import started
 from testbed import cgroups
-from testbed.cluster import Cluster, Failed, cluster, sweep
+from testbed.cluster import Cluster, Failed, sweep
 from testbed.cluster_kafka import kafka
 from testbed.images import ROOT, name_of
 
@@ -29,6 +31,13 @@ SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Cluster]:
+    """A cluster of this module's own: it removes CRDs, which others need."""
+    with started() as it:
+        yield it
 
 
 def gateway(name: str, command: list[str]) -> dict[str, object]:
@@ -57,8 +66,8 @@ def gateway(name: str, command: list[str]) -> dict[str, object]:
 
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("way", ["client-side", "server-side"])
-def test_crds_are_accepted_without_a_word_of_complaint(shared_cluster: Cluster, path: Path, way: str) -> None:
-    it = shared_cluster
+def test_crds_are_accepted_without_a_word_of_complaint(plain: Cluster, path: Path, way: str) -> None:
+    it = plain
     document = yaml.safe_load(path.read_text())
     name = document["metadata"]["name"]
     options = ["--server-side"] if way == "server-side" else []
@@ -75,8 +84,8 @@ def test_crds_are_accepted_without_a_word_of_complaint(shared_cluster: Cluster, 
     assert path.stat().st_size < 200_000
 
 
-def test_the_samples_pass_the_api_server_and_can_be_explained(shared_cluster: Cluster) -> None:
-    it = shared_cluster
+def test_the_samples_pass_the_api_server_and_can_be_explained(plain: Cluster) -> None:
+    it = plain
     it.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     it.kubectl("create", "namespace", "samples")
@@ -87,8 +96,8 @@ def test_the_samples_pass_the_api_server_and_can_be_explained(shared_cluster: Cl
     it.kubectl("delete", "namespace", "samples", "--wait")
 
 
-def test_the_gateway_image_runs_restricted_and_names_resolve(shared_cluster: Cluster) -> None:
-    it = shared_cluster
+def test_the_gateway_image_runs_restricted_and_names_resolve(plain: Cluster) -> None:
+    it = plain
     words = "import socket, time; print(socket.getaddrinfo('kubernetes.default.svc', 443)[0][4][0], flush=True); time.sleep(3600)"
     it.apply(gateway("smoke", ["python3", "-c", words]))
     it.kubectl("rollout", "status", "deployment/smoke", "--timeout=60s", timeout=90)
@@ -100,13 +109,15 @@ def test_the_gateway_image_runs_restricted_and_names_resolve(shared_cluster: Clu
     assert "usage" in it.kubectl("exec", name, "--", "penstock-gateway", "--help")
     with pytest.raises(Failed, match="Read-only file system"):
         it.kubectl("exec", name, "--", "touch", "/file")
-    strays = "find / -xdev ( -name .git -o -name conftest.py -o -name Dockerfile -o -name source ) 2>/dev/null; true"
-    assert it.kubectl("exec", name, "--", "sh", "-c", strays.replace("(", "\\(").replace(")", "\\)")) == ""
+    strays = (
+        r"find / -xdev \( -name .git -o -name conftest.py -o -name Dockerfile -o -path /source \) 2>/dev/null; true"
+    )
+    assert it.kubectl("exec", name, "--", "sh", "-c", strays) == ""
     it.kubectl("delete", "deployment", "smoke", "--wait")
 
 
-def test_pods_reach_kafka_by_its_service(shared_cluster: Cluster) -> None:
-    it = shared_cluster
+def test_pods_reach_kafka_by_its_service(plain: Cluster) -> None:
+    it = plain
     program = """
 import asyncio
 from aiokafka import AIOKafkaProducer
@@ -122,8 +133,8 @@ asyncio.run(main())
     assert printed.splitlines()[0] == "smoke 0"
 
 
-def test_both_helms_install_upgrade_and_uninstall(shared_cluster: Cluster, tmp_path: Path) -> None:
-    it = shared_cluster
+def test_both_helms_install_upgrade_and_uninstall(plain: Cluster, tmp_path: Path) -> None:
+    it = plain
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: tiny\nversion: 0.1.0\nkubeVersion: '>=1.30.0-0'\n")
     (tmp_path / "templates" / "it.yaml").write_text(
@@ -139,28 +150,28 @@ def test_both_helms_install_upgrade_and_uninstall(shared_cluster: Cluster, tmp_p
         helm("uninstall", release)
 
 
-def test_the_audit_log_says_who_did_what(shared_cluster: Cluster) -> None:
-    it = shared_cluster
+def test_the_audit_log_says_who_did_what(plain: Cluster) -> None:
+    it = plain
     it.kubectl("create", "configmap", "audited")
     done = [event for event in it.audit("testbed-admin") if (event.get("objectRef") or {}).get("name") == "audited"]
     assert [(event["verb"], event["responseStatus"]["code"]) for event in done] == [("create", 201)]
 
 
-def test_code_of_this_process_talks_to_the_cluster(shared_cluster: Cluster) -> None:
+def test_code_of_this_process_talks_to_the_cluster(plain: Cluster) -> None:
     def network() -> str:
         return str(Path("/proc/thread-self/ns/net").readlink())
 
     before = network()
-    with shared_cluster.network(), socket.create_connection(("10.97.0.1", 6443), timeout=5):
+    with plain.network(), socket.create_connection(("10.97.0.1", 6443), timeout=5):
         assert network() != before
     assert network() == before
 
 
-def test_two_clusters_do_not_meet_and_leave_nothing(shared_cluster: Cluster) -> None:
-    with cluster() as other:
-        assert other.name != shared_cluster.name
+def test_two_clusters_do_not_meet_and_leave_nothing(plain: Cluster) -> None:
+    with started() as other:
+        assert other.name != plain.name
         other.kubectl("create", "namespace", "elsewhere")
-        assert "elsewhere" not in shared_cluster.kubectl("get", "namespaces")
+        assert "elsewhere" not in plain.kubectl("get", "namespaces")
         folder, first = other.folder, other.inside.pid
     assert not folder.exists()
     assert not Path(f"/proc/{first}").exists()
@@ -168,7 +179,7 @@ def test_two_clusters_do_not_meet_and_leave_nothing(shared_cluster: Cluster) -> 
     assert folder.name not in Path("/proc/self/mounts").read_text()
 
 
-def test_a_cluster_ends_with_the_process_that_was_killed(shared_cluster: Cluster) -> None:
+def test_a_cluster_ends_with_the_process_that_was_killed(plain: Cluster) -> None:
     """SIGKILL of the test's own process: everything inside ends at once; files and groups go with the next cluster's start."""
     program = "from testbed.cluster import Cluster; it = Cluster(); it.start([]); print(it.inside.pid, it.folder, flush=True); input()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
