@@ -13,6 +13,7 @@ from penstock_gateway.language.nodes import Literal, Node
 from penstock_gateway.language.parser import QueryParser
 from penstock_gateway.language.paths import NO_DOCUMENT
 from penstock_gateway.language.scan import Miss
+from penstock_gateway.language.sizes import bounded
 from penstock_gateway.language.values import bytes_of, to_string
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Interpolation:
         """The text for `batch[index]`. Raises EvaluationError: one failing part fails the whole."""
         if self.constant is not None:
             return self.constant
-        texts = [part if isinstance(part, str) else to_string(part.evaluate(batch, index)) for part in self._parts]
+        texts = [
+            part if isinstance(part, str) else to_string(bounded(part.evaluate(batch, index))) for part in self._parts
+        ]
         return "".join(texts)
 
     def evaluate_bytes(self, batch: Sequence[Message] = (), index: int = 0) -> bytes:

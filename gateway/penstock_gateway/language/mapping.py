@@ -21,6 +21,8 @@ from penstock_gateway.language.errors import (
 from penstock_gateway.language.nodes import Branching, Program, Statement
 from penstock_gateway.language.optimistic import Optimist
 from penstock_gateway.language.paths import NO_DOCUMENT
+from penstock_gateway.language.sharing import multiplies
+from penstock_gateway.language.sizes import bounded
 from penstock_gateway.language.values import bytes_of, to_bytes
 
 if TYPE_CHECKING:
@@ -120,8 +122,9 @@ class Mapping:
         self._exact = program.exact
         self._statements = Statements(program.statements)
         self._maps = {name: CompiledMap(name, Statements(found.statements)) for name, found in program.maps.items()}
-        self.applying = Optimist(program, environment.fuel, follow=False)
-        self.editing = Optimist(program, environment.fuel, follow=True)
+        self._multiplies = multiplies(program)
+        self.applying = Optimist(program, environment.fuel, follow=False, looks=not self._multiplies)
+        self.editing = Optimist(program, environment.fuel, follow=True, looks=not self._multiplies)
 
     def apply(self, batch: Sequence[Message], index: int) -> Message | None:
         """A new message made from `batch[index]` (the processor `mapping`); None: dropped.
@@ -140,13 +143,15 @@ class Mapping:
                 fast.failed()
                 result = message.copy()
             else:
-                return _leave(root, plain and message.plain, result)
+                if self._multiplies:
+                    self._fit(root, result.meta)
+                return self._leave(root, plain and message.plain, result)
         else:
             fast.prepare()
         ctx = self._execution(batch, index)
         ctx.meta, ctx.meta_fresh = result.meta, True
         self._run(ctx, message, follow=False)
-        return _finish(ctx, result)
+        return self._finish(ctx, result)
 
     def _sight(self, fast: Optimist, batch: Sequence[Message], index: int, meta: dict[str, Value]) -> Execution:
         """What the built-ins that a generated function calls may see."""
@@ -171,8 +176,9 @@ class Mapping:
             except Exception:  # as above
                 fast.failed()
             else:
+                self._fit(root, meta)
                 onto.meta = meta
-                return onto if root is start else _leave(root, plain and onto.plain, onto)
+                return onto if root is start else self._leave(root, plain and onto.plain, onto)
         elif follow:
             fast.prepare()
         return self._mutate(onto, batch, index, follow=follow)
@@ -183,7 +189,7 @@ class Mapping:
         ctx.meta, ctx.meta_fresh = onto.meta, True
         try:
             ctx.root = onto.document
-            ctx.plain = onto.plain
+            ctx.plain = ctx.plain and onto.plain
         except DocumentError:
             ctx.root = NOTHING
         start = ctx.root
@@ -192,9 +198,10 @@ class Mapping:
             self._run(ctx, onto if follow else batch[index], follow=follow)
         except EvaluationError:
             if ctx.root is not start and ctx.root is not DELETED:
-                _finish(ctx, onto)
+                self._finish(ctx, onto)
             raise
-        return onto if ctx.root is start and _keep_meta(ctx, onto) else _finish(ctx, onto)
+        self._fit(ctx.root, ctx.meta)
+        return onto if ctx.root is start and _keep_meta(ctx, onto) else self._finish(ctx, onto)
 
     def check(self, batch: Sequence[Message], index: int) -> bool:
         """The bool the mapping gives (what `check` fields are); a text that is JSON counts as what it says."""
@@ -254,11 +261,12 @@ class Mapping:
             changed = ctx.meta.copy()
             meta.clear()
             meta.update(changed)
-        return ctx.root
+        return bounded(ctx.root) if self._multiplies else ctx.root
 
     def _execution(self, batch: Sequence[Message], index: int) -> Execution:
         ctx = Execution(self._environment, batch, index, self._statements.slots)
         ctx.maps = self._maps
+        ctx.plain = not self._multiplies  # else looking for floats could take forever
         return ctx
 
     def _run(self, ctx: Execution, message: Message, *, follow: bool) -> None:
@@ -280,28 +288,36 @@ class Mapping:
             text = f"unable to reference message as structured (with '{place}'): {why}"
             raise FailedAssignment(error.line, EvaluationError(text)) from None
 
+    def _finish(self, ctx: Execution, result: Message) -> Message | None:
+        """The message that a run leaves: text and bytes become the body, everything else the document."""
+        if ctx.root is DELETED:
+            return None
+        self._fit(ctx.root, ctx.meta)
+        if ctx.meta is not None:
+            result.meta = ctx.meta
+        return self._leave(ctx.root, ctx.plain, result)
+
+    def _fit(self, root: Value, meta: Value) -> None:
+        """Refuse what could never be written. Raises EvaluationError."""
+        if self._multiplies:
+            bounded(root)
+            bounded(meta)
+
+    @staticmethod
+    def _leave(root: Value, plain: bool, result: Message) -> Message | None:
+        """The message with root as its body."""
+        if root is DELETED:
+            return None
+        if type(root) is str:
+            result.set_raw(bytes_of(root))
+        elif type(root) is bytes:
+            result.set_raw(root)
+        elif root is not NOTHING:
+            result.set_document(root, plain=plain)
+        return result
+
 
 def _keep_meta(ctx: Execution, result: Message) -> bool:
     if ctx.meta is not None:
         result.meta = ctx.meta
     return True
-
-
-def _finish(ctx: Execution, result: Message) -> Message | None:
-    """The message that a run leaves: text and bytes become the body, everything else the document."""
-    if ctx.meta is not None and ctx.root is not DELETED:
-        result.meta = ctx.meta
-    return _leave(ctx.root, ctx.plain, result)
-
-
-def _leave(root: Value, plain: bool, result: Message) -> Message | None:
-    """The message with root as its body."""
-    if root is DELETED:
-        return None
-    if type(root) is str:
-        result.set_raw(bytes_of(root))
-    elif type(root) is bytes:
-        result.set_raw(root)
-    elif root is not NOTHING:
-        result.set_document(root, plain=plain)
-    return result

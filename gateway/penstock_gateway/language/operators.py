@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from penstock_gateway.document import Float32, Number, Uint64, Value
 from penstock_gateway.language.errors import EvaluationError, Mismatch, WrongType
+from penstock_gateway.language.sizes import bounded
 from penstock_gateway.language.values import (
     equal,
     get_bool,
@@ -123,7 +124,7 @@ def equals(left: Value, right: Value, lo: str = "", ro: str = "") -> bool:
             return left == get_bool(right)
         except WrongType:
             return False
-    return equal(left, right)
+    return equal(bounded(left), right)
 
 
 def differs(left: Value, right: Value, lo: str = "", ro: str = "") -> bool:

@@ -23,6 +23,7 @@ class Optimist:
     __slots__ = (
         "_follow",
         "_fuel",
+        "_looks",
         "_pending",
         "_program",
         "context",
@@ -34,8 +35,8 @@ class Optimist:
         "source",
     )
 
-    def __init__(self, program: Program, fuel: int, *, follow: bool) -> None:
-        self._program, self._fuel, self._follow = program, fuel, follow
+    def __init__(self, program: Program, fuel: int, *, follow: bool, looks: bool) -> None:
+        self._program, self._fuel, self._follow, self._looks = program, fuel, follow, looks
         self._pending = True
         self.run: Callable[[Value, Any, Any], tuple[Value, bool]] | None = None
         self.source = ""
@@ -47,7 +48,7 @@ class Optimist:
         if not self._pending:
             return
         self._pending = False
-        found: Generated | None = generate(self._program, self._fuel, follow=self._follow)
+        found: Generated | None = generate(self._program, self._fuel, follow=self._follow, looks=self._looks)
         if found is not None:
             self.run, self.source = found.run, found.source
             self.context, self.slots, self.metadata = found.context, found.slots, found.metadata

@@ -76,29 +76,30 @@ def _scope(fuel: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def generate(program: Program, fuel: int, *, follow: bool = False) -> Generated | None:
+def generate(program: Program, fuel: int, *, follow: bool = False, looks: bool = True) -> Generated | None:
     """The function of a mapping; None: there is none. `fuel`: what a run may spend.
 
-    `follow`: as the processor `mutation` runs it, where `this` sees what was assigned; else as `mapping`.
+    `follow`: as the processor `mutation` runs it, where `this` sees what was assigned; else as `mapping`. Without `looks`
+    nothing is known to be plain: to look for floats may take forever (`sharing`).
     """
     if program.exact:
         return None
     try:
-        found = _generate(program, fuel, "fuel", follow=follow)
-        return _generate(program, fuel, "ctx.fuel", follow=follow) if found.context else found
+        found = _generate(program, fuel, "fuel", follow=follow, looks=looks)
+        return _generate(program, fuel, "ctx.fuel", follow=follow, looks=looks) if found.context else found
     except (Unfit, EvaluationError, SyntaxError, RecursionError, MemoryError, ValueError, LookupError, OverflowError):
         return None  # no form, or too deep or too large for Python's compiler
 
 
-def _generate(program: Program, fuel: int, purse: str, *, follow: bool) -> Generated:
+def _generate(program: Program, fuel: int, purse: str, *, follow: bool, looks: bool) -> Generated:
     writer = Writer(_scope(fuel))
-    statements = Statements(writer, purse, follow=follow)
+    statements = Statements(writer, purse, follow=follow, looks=looks)
     for statement in program.statements:
         statements.statement(statement)
         if len(writer.lines) > _MAX_LINES:
             raise Unfit("a mapping of this length")
     calls = statements.calls
-    head = ["def run(this, meta, ctx):", f" root = {'this' if follow else 'NOTHING'}", " plain = True"]
+    head = ["def run(this, meta, ctx):", f" root = {'this' if follow else 'NOTHING'}", f" plain = {looks}"]
     if calls.fields:
         head += [" if type(this) is not dict:", "  raise Doubt"]
     if purse == "fuel":

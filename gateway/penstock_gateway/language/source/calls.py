@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
 from typing import Any
 
 from penstock_gateway.document import Timestamp
 from penstock_gateway.language.arguments import Static, dynamic
 from penstock_gateway.language.compiler import Compiler
 from penstock_gateway.language.nodes import Apply, Call, From, Node, Variable
+from penstock_gateway.language.sharing import inside
 from penstock_gateway.language.source.arithmetic import pay
 from penstock_gateway.language.source.expressions import Expressions, Names
 from penstock_gateway.language.source.writer import Atom, Unfit, Writer
@@ -28,19 +28,6 @@ _WITHOUT_FLOATS = frozenset((
 ))  # fmt: skip
 
 Consume = Callable[[Atom], None]
-
-
-def _inside(value: Any) -> Iterator[Node]:
-    """All nodes of a tree."""
-    if isinstance(value, tuple):
-        for item in value:
-            yield from _inside(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        if isinstance(value, Node):
-            yield value
-        for part in fields(value):
-            if part.name != "builtin":
-                yield from _inside(getattr(value, part.name))
 
 
 def _pure(node: Call) -> bool:
@@ -80,7 +67,7 @@ class Calls(Expressions):
 
     def _closure(self, node: Call, names: Names) -> Atom:
         """A call with queries that has no form of its own, if it only knows `this`: its closure."""
-        for part in _inside(node):
+        for part in inside(node):
             if isinstance(part, Apply | From | Variable) or (isinstance(part, Call) and not _pure(part)):
                 raise Unfit(node.builtin.name)
         compiler = Compiler()
@@ -88,7 +75,7 @@ class Calls(Expressions):
         self.context = True
         self.slots = max(self.slots, compiler.slots)
         current = names.this[-1] if names.this else None
-        if current is None or any(getattr(part, "base", "") == "root" for part in _inside(node)):
+        if current is None or any(getattr(part, "base", "") == "root" for part in inside(node)):
             raise Unfit(node.builtin.name)
         return Atom(f"{self.writer.bind(run)}(ctx, {current.code})", sentinel=True)
 

@@ -17,11 +17,11 @@ class Statements:
     """Writes the statements of one mapping. Root is `none` (never assigned), `this` (the input), `dict` (known to be an
     object) or `any`; `owned` maps paths to the local names of their containers, () to root's own."""
 
-    def __init__(self, writer: Writer, fuel: str, *, follow: bool) -> None:
+    def __init__(self, writer: Writer, fuel: str, *, follow: bool, looks: bool) -> None:
         self.writer = writer
         self.calls = Calls(writer, fuel)
         self.calls.root_read = self._shared
-        self.follow = follow
+        self.follow, self.looks = follow, looks
         self.root = "this" if follow else "none"
         self.owned: dict[tuple[str, ...], str] = {}
         self.metadata = False
@@ -80,7 +80,7 @@ class Statements:
 
     def _value(self, node: Node) -> Atom:
         found = self.calls.bound(node, _TOP)
-        if not found.covered and found.kind not in _NO_FLOATS:
+        if self.looks and not found.covered and found.kind not in _NO_FLOATS:
             self._look(found)
         return found
 
