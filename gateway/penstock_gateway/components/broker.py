@@ -24,6 +24,7 @@ from penstock_gateway.registry import (
     PushInput,
     component,
 )
+from penstock_gateway.whole_input import Merged, whole_input
 
 Pattern = Literal[
     "fan_out", "fan_out_fail_fast", "fan_out_sequential", "fan_out_sequential_fail_fast", "round_robin", "greedy"
@@ -36,9 +37,12 @@ class BrokerInput(Config):
 
     inputs: list[InputSlot] = Field(description="The inputs to read.", min_length=1)
     copies: int = Field(1, description="How many times each input is made.", ge=1)
+    batching: BatchPolicy | None = Field(None, description="Gathers messages of all inputs into batches.")
 
-    def build(self, context: Context) -> InputGroup:
-        """The children; the engine makes the copies."""
+    def build(self, context: Context) -> Input | InputGroup:
+        """The children, of which the engine makes the copies; all of them as one input where they are batched together."""
+        if self.batching is not None and self.batching.active:
+            return Merged([whole_input(slot, context) for _ in range(self.copies) for slot in self.inputs])
         return Group([context.input(slot) for slot in self.inputs])
 
 

@@ -88,6 +88,11 @@ async def test_batched_flushes_the_rest_at_the_end(tmp_path: Path) -> None:
     assert found == [[1, 2], [3, 4], [5]]
 
 
+async def test_a_broker_may_batch_what_all_its_inputs_give(tmp_path: Path) -> None:
+    broker = {"inputs": [made('"a"', 2), made('"a"', 1)], "copies": 2, "batching": {"count": 6}}
+    assert await run_to_the_end(tmp_path, input={"broker": broker}) == [["a"] * 6]
+
+
 def test_batched_needs_a_trigger() -> None:
     assert "at least one active trigger" in problems(input={"batched": {"child": made("1"), "policy": {}}})[0]
 
