@@ -16,6 +16,8 @@
 
 All of them raise EvaluationError (of mappings: FailedAssignment, with the line) with Bento's text; the message is then
 flagged with it. Messages need `raw`, `document`, `exact_document`, `meta`, `failure`, `copy`, `set_raw`, `set_document`.
+Mappings have two executions: closures (`compiler`), which own all meaning, and where the shape allows it generated Python
+(`source`), which hands every message it does not understand to the closures.
 A compiled object may be kept as long as one likes; it holds no message, only the state of its `counter()`s.
 """
 

@@ -112,10 +112,11 @@ def _reads_message(node: Node) -> bool:
 def multiplies(program: Program) -> bool:
     """Whether a mapping may make very many copies of one part."""
     copies = 1
-    for node in inside(program.statements):
-        if _repeats(node):
-            return True
-        copies *= _copies(node)
-        if copies > _FEW:
-            return True
+    try:
+        for node in inside(program.statements):
+            copies *= _copies(node)
+            if copies > _FEW or _repeats(node):
+                return True
+    except RecursionError:
+        return True
     return False
