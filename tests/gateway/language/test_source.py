@@ -320,3 +320,32 @@ _sound = st.fixed_dictionaries(
 @given(_sensible(), _sound)
 def test_sensible_mappings_on_sound_documents(text: str, document: Any) -> None:
     agree(text, document)
+
+
+_BORDERS = [
+    0,
+    1,
+    -1,
+    2**62,
+    2**63 - 1,
+    -(2**63),
+    2**63,
+    1.5,
+    -0.0,
+    Number("12.5"),
+    Number("-0"),
+    True,
+    "x",
+    b"x",
+    None,
+    Uint64(2**63),
+]
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">="])
+def test_operators_at_the_borders_of_their_types(operator: str) -> None:
+    for left in _BORDERS:
+        for right in _BORDERS:
+            agree(f"root.x = this.a {operator} this.b", {"a": left, "b": right})
+        agree(f"root.x = this.a {operator} 5\nroot.y = this.a {operator} 2.5", {"a": left})
+        agree(f'root.x = this.a {operator} "x"', {"a": left})
