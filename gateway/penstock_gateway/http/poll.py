@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from aiohttp import web
 
-from penstock_gateway.http import problems
+from penstock_gateway.http import cursors
 from penstock_gateway.hub.compete import CompeteOutlet
-from penstock_gateway.positions import Claim, CursorError
 
 if TYPE_CHECKING:
     from penstock_gateway.hub.clients import Grant
@@ -74,16 +73,10 @@ async def _since(
     origin: Literal["header", "query"],
 ) -> web.StreamResponse:
     """What came since the cursor; without one, what comes next."""
-    claim: Claim | None = None
-    fault = ""
-    if text:
-        try:
-            claim = outlet.claim(text)
-        except CursorError as error:
-            if origin == "query":
-                body = problems.problem(400, f"cursor_{error.reason}", str(error))
-                return web.Response(status=400, body=body, content_type=problems.CONTENT_TYPE)
-            fault = error.reason
+    brought = cursors.read(outlet, text, origin)
+    if isinstance(brought, web.Response):
+        return brought
+    claim, fault = brought
     if outlet.closed:
         return _closed(outlet)
     page = await outlet.poll(grant, claim, outlet.options.timeout)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from aiohttp import HttpVersion11, web
 
-from penstock_gateway.http import problems
+from penstock_gateway.http import cursors
 from penstock_gateway.http.tap import Tap
 from penstock_gateway.hub.wires import Raw, Sse
-from penstock_gateway.positions import Claim, CursorError
 from penstock_gateway.sniffing import media_type
 
 if TYPE_CHECKING:
@@ -31,15 +30,10 @@ async def serve(
     origin: Literal["header", "query"] = "header",
 ) -> web.StreamResponse:
     """Answer one reader until it leaves or is let go. A bad cursor in the query is 400; a bad `Last-Event-ID` is a gap."""
-    claim: Claim | None = None
-    fault = ""
-    if cursor_text:
-        try:
-            claim = outlet.claim(cursor_text)
-        except CursorError as error:
-            if origin == "query":
-                return _refused(error)
-            fault = error.reason
+    brought = cursors.read(outlet, cursor_text, origin)
+    if isinstance(brought, web.Response):
+        return brought
+    claim, fault = brought
     chunked = request.version >= HttpVersion11
     if outlet.options.stream_format == "raw_bytes":
         return await _raw(request, outlet, grant, chunked)
@@ -75,8 +69,3 @@ async def _raw(request: web.BaseRequest, outlet: HubOutlet, grant: Grant, chunke
     finally:
         outlet.leave(tap.client)
     return response
-
-
-def _refused(error: CursorError) -> web.Response:
-    body = problems.problem(400, f"cursor_{error.reason}", str(error))
-    return web.Response(status=400, body=body, content_type=problems.CONTENT_TYPE)

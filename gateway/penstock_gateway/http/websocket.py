@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aiohttp import web
 
-from penstock_gateway.http import problems
+from penstock_gateway.http import cursors
 from penstock_gateway.http.frames import Broken, FrameReader, Said
 from penstock_gateway.http.tap import Tap
 from penstock_gateway.hub.wires import (
@@ -28,7 +28,6 @@ from penstock_gateway.hub.wires import (
     close_frame,
     websocket_frame,
 )
-from penstock_gateway.positions import Claim, CursorError
 
 if TYPE_CHECKING:
     from penstock_gateway.hub.clients import Grant
@@ -57,16 +56,10 @@ async def serve(
     offers = {name.strip() for line in request.headers.getall("Sec-WebSocket-Protocol", ()) for name in line.split(",")}
     chosen = next((name for name in (PROTOCOL, BARE_PROTOCOL) if name in offers), "")
     wire: Wire = _ENVELOPED if chosen == PROTOCOL else _BARE[outlet.options.ws_message_type]
-    claim: Claim | None = None
-    fault = ""
-    if cursor_text:
-        try:
-            claim = outlet.claim(cursor_text)
-        except CursorError as error:
-            if origin == "query":
-                body = problems.problem(400, f"cursor_{error.reason}", str(error))
-                return web.Response(status=400, body=body, content_type=problems.CONTENT_TYPE)
-            fault = error.reason
+    brought = cursors.read(outlet, cursor_text, origin)
+    if isinstance(brought, web.Response):
+        return brought
+    claim, fault = brought
     response = web.StreamResponse(status=101, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
     response.headers["Sec-WebSocket-Accept"] = _accept(request.headers.get("Sec-WebSocket-Key", ""))
     if chosen:
